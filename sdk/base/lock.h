@@ -1,0 +1,30 @@
+/* A small lock for short critical sections: spins, then sleeps. No system call and no pthread call when it is free, so
+ * it may be taken on application threads now and then; a forked child can simply reset it. Not recursive; never held
+ * over a callback, an allocation of the host's, or input and output. */
+#ifndef CLEW_BASE_LOCK_H
+#define CLEW_BASE_LOCK_H
+
+#include <stdatomic.h>
+
+struct clew__lock {
+    atomic_uint taken;
+};
+#define CLEW__LOCK_INIT {0}
+
+void clew__lock_wait(struct clew__lock *lock); /* the slow way; preserves errno */
+
+static inline void clew__lock_acquire(struct clew__lock *lock) {
+    unsigned expected = 0;
+    if (!atomic_compare_exchange_strong_explicit(&lock->taken, &expected, 1, memory_order_acquire,
+                                                 memory_order_relaxed))
+        clew__lock_wait(lock);
+}
+
+static inline void clew__lock_release(struct clew__lock *lock) {
+    atomic_store_explicit(&lock->taken, 0, memory_order_release);
+}
+
+/* One step of waiting for something short: a pause at first, then sleep. `round` counts from 0. Preserves errno. */
+void clew__wait_a_little(unsigned round);
+
+#endif

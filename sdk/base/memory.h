@@ -1,0 +1,18 @@
+/* The one place that memory comes from, and the one budget that bounds what recording holds. Any thread.
+ *
+ * Sizes are charged to the budget where memory is obtained for spans, queues and requests; small things of the cold
+ * path (providers, tracers, contexts, configuration) are not charged. The public names are in <clew/extend.h>:
+ * clew_memory_allocate() and its kin, clew_budget_take() and clew_budget_give(). */
+#ifndef CLEW_BASE_MEMORY_H
+#define CLEW_BASE_MEMORY_H
+
+#include <clew/extend.h>
+
+/* Charged memory: taken from the budget and allocated, or NULL and nothing charged. */
+void *clew__charged_new(size_t size);
+void clew__charged_free(void *block, size_t size);
+
+uint64_t clew__budget_used(void);
+uint64_t clew__budget_limit(void);
+
+#endif

@@ -1,0 +1,91 @@
+/* With CLEW_DISABLE <clew/clew.h> ends with this: each usual call becomes an expression that the compiler checks and
+ * never evaluates. A program of these calls needs no Clew library at all. */
+#ifndef CLEW_DISABLE_H
+#define CLEW_DISABLE_H
+
+#include <clew/clew.h>
+
+static inline int clew_off(void) {
+    return 0;
+}
+static inline clew_span clew_span_none(void) {
+    clew_span span;
+    memset(&span, 0, sizeof span);
+    return span;
+}
+static inline clew_scope clew_scope_none(void) {
+    clew_scope scope;
+    memset(&scope, 0, sizeof scope);
+    return scope;
+}
+static inline void clew_scope_forget(clew_scope *scope) {
+    (void)scope;
+}
+static inline clew_span_context clew_span_context_none(void) {
+    clew_span_context context;
+    memset(&context, 0, sizeof context);
+    return context;
+}
+static inline clew_token clew_token_none(void) {
+    clew_token token = {0, 0};
+    return token;
+}
+static inline clew_delivery clew_delivery_none(void) {
+    clew_delivery delivery;
+    memset(&delivery, 0, sizeof delivery);
+    return delivery;
+}
+
+#define CLEW_VOID_(call) ((void)(0 ? ((call), 0) : 0))
+
+#define clew_init(...) (0 ? clew_init(__VA_ARGS__) : clew_off())
+#define clew_init_with(...) (0 ? clew_init_with(__VA_ARGS__) : clew_off())
+#define clew_flush(...) (0 ? clew_flush(__VA_ARGS__) : clew_delivery_none())
+#define clew_shutdown(...) (0 ? clew_shutdown(__VA_ARGS__) : clew_delivery_none())
+
+#define clew_tracer_get(...) (0 ? clew_tracer_get(__VA_ARGS__) : (clew_tracer *)0)
+#define clew_tracer_default(...) (0 ? clew_tracer_default(__VA_ARGS__) : (clew_tracer *)0)
+#define clew_tracer_enabled(...) (0 ? clew_tracer_enabled(__VA_ARGS__) : clew_off())
+
+#define clew_span_start(...) (0 ? clew_span_start(__VA_ARGS__) : clew_span_none())
+#define clew_span_get_context(...) (0 ? clew_span_get_context(__VA_ARGS__) : clew_span_context_none())
+#define clew_span_is_recording(...) (0 ? clew_span_is_recording(__VA_ARGS__) : clew_off())
+#define clew_span_set_string(...) CLEW_VOID_(clew_span_set_string(__VA_ARGS__))
+#define clew_span_set_string_n(...) CLEW_VOID_(clew_span_set_string_n(__VA_ARGS__))
+#define clew_span_set_bool(...) CLEW_VOID_(clew_span_set_bool(__VA_ARGS__))
+#define clew_span_set_int(...) CLEW_VOID_(clew_span_set_int(__VA_ARGS__))
+#define clew_span_set_double(...) CLEW_VOID_(clew_span_set_double(__VA_ARGS__))
+#define clew_span_set_value(...) CLEW_VOID_(clew_span_set_value(__VA_ARGS__))
+#define clew_span_set_attributes(...) CLEW_VOID_(clew_span_set_attributes(__VA_ARGS__))
+#define clew_span_set_unsigned(...) CLEW_VOID_(clew_span_set_unsigned(__VA_ARGS__))
+#define clew_span_add_event(...) CLEW_VOID_(clew_span_add_event(__VA_ARGS__))
+#define clew_span_add_link(...) CLEW_VOID_(clew_span_add_link(__VA_ARGS__))
+#define clew_span_set_status(...) CLEW_VOID_(clew_span_set_status(__VA_ARGS__))
+#define clew_span_update_name(...) CLEW_VOID_(clew_span_update_name(__VA_ARGS__))
+#define clew_span_record_exception(...) CLEW_VOID_(clew_span_record_exception(__VA_ARGS__))
+#define clew_span_set_error(...) CLEW_VOID_(clew_span_set_error(__VA_ARGS__))
+#define clew_span_end(...) CLEW_VOID_(clew_span_end(__VA_ARGS__))
+#define clew_span_end_at(...) CLEW_VOID_(clew_span_end_at(__VA_ARGS__))
+#ifdef __cplusplus
+#define clew_set(...) CLEW_VOID_(clew_set(__VA_ARGS__))
+#else
+#undef clew_set
+#define clew_set(span, key, v) CLEW_VOID_(CLEW_SET_(span, key, v))
+#endif
+#undef clew_error
+#define clew_error(span, ...) ((void)(0 ? (clew_abi_span_set_error_format((span).ref, __VA_ARGS__), 0) : 0))
+
+#define clew_current_span(...) (0 ? clew_current_span(__VA_ARGS__) : clew_span_none())
+#define clew_current_span_context(...) (0 ? clew_current_span_context(__VA_ARGS__) : clew_span_context_none())
+#define clew_span_attach(...) (0 ? clew_span_attach(__VA_ARGS__) : clew_token_none())
+#define clew_scope_enter(...) (0 ? clew_scope_enter(__VA_ARGS__) : clew_scope_none())
+#define clew_scope_leave(...) CLEW_VOID_(clew_scope_leave(__VA_ARGS__))
+#define clew_context_current(...) (0 ? clew_context_current(__VA_ARGS__) : (clew_context *)0)
+#define clew_context_with_span(...) (0 ? clew_context_with_span(__VA_ARGS__) : (clew_context *)0)
+#define clew_context_attach(...) (0 ? clew_context_attach(__VA_ARGS__) : clew_token_none())
+#define clew_context_detach(...) (0 ? clew_context_detach(__VA_ARGS__) : clew_off())
+#define clew_context_unref(...) CLEW_VOID_(clew_context_unref(__VA_ARGS__))
+#define clew_inject(...) (0 ? clew_inject(__VA_ARGS__) : clew_off())
+#define clew_extract(...) (0 ? clew_extract(__VA_ARGS__) : (clew_context *)0)
+
+#endif

@@ -1,0 +1,139 @@
+/* Processors and exporters: the way of a span after its end (specification: Trace SDK, Span processor and exporter).
+ *
+ * Every processor that is added to a provider is a pipeline of its own, with its own books: each span offered to it
+ * meets exactly one fate. */
+#ifndef CLEW_PIPELINE_H
+#define CLEW_PIPELINE_H
+
+#include <clew/view.h>
+
+CLEW_BEGIN_DECLS
+
+/* ---- batches ---- */
+
+/** What an exporter is given: at least one span, immutable, valid until the exporter has answered. */
+typedef struct clew_batch clew_batch;
+
+CLEW_API size_t clew_batch_count(const clew_batch *batch);
+/** The whole batch as the bytes of an ExportTraceServiceRequest, which are also those of a TracesData. */
+CLEW_API clew_bytes clew_batch_request(const clew_batch *batch);
+
+typedef struct clew_batch_cursor {
+    clew_bytes resources, scopes, spans;
+    clew_span_view current;
+} clew_batch_cursor;
+
+/** Starts at the front of a batch, or of any OTLP request in memory; malformed parts are passed over. */
+CLEW_API clew_batch_cursor clew_batch_begin(const clew_batch *batch);
+CLEW_API clew_batch_cursor clew_request_begin(clew_bytes request);
+/** The next span into `out`, or false at the end. */
+CLEW_API bool clew_batch_next(clew_batch_cursor *cursor, clew_span_view *out);
+
+/* ---- exporters ---- */
+
+typedef enum clew_export_outcome {
+    CLEW_EXPORT_DELIVERED = 0, /**< the receiver has answered that it has them, but for `rejected` ones */
+    CLEW_EXPORT_FAILED = 1,    /**< it has none of them */
+    CLEW_EXPORT_UNKNOWN = 2,   /**< sent, and no answer seen */
+    CLEW_EXPORT_PENDING = 3,   /**< under way; only from `start` and `step` */
+} clew_export_outcome;
+
+/** What an exporter says beside the outcome. Zeroed before the call. */
+typedef struct clew_export_report {
+    uint64_t rejected; /**< spans that the receiver refused out of a delivered batch */
+    char reason[160];  /**< why it failed; terminated; no secrets */
+} clew_export_report;
+
+/** A descriptor that an exporter waits for; `events` and `revents` as those of poll(2). */
+typedef struct clew_poll {
+    int fd;
+    short events;
+    short revents;
+} clew_poll;
+
+/** The exporter never waits (memory, file, terminal): it may run on the thread that ends the span. */
+#define CLEW_EXPORTER_LOCAL 0x1u
+
+/** An exporter: a table of functions over `self`. One of two forms:
+ *
+ *  - `export_batch` alone: may block. It runs on a thread of its own (with CLEW_EXPORTER_LOCAL: on Clew's worker or
+ *    on the ending thread), one call at a time, and delays no other exporter.
+ *  - `start`, `wait`, `step`, `cancel`: a state machine on Clew's one worker thread; it must never block.
+ *
+ *  Spans that its work would create are suppressed. Time is clew_monotonic_nano(). */
+typedef struct clew_exporter {
+    uint32_t struct_size; /**< sizeof, or 0 for the members of the first release */
+    uint32_t flags;
+    const char *name; /**< for messages and books: "otlp_http_span_exporter"; lives as long as the exporter */
+    void *self;
+
+    /** Exports within `timeout_ms` (0: no limit) and says how it went. Its answer counts even when it comes late. */
+    clew_export_outcome (*export_batch)(void *self, const clew_batch *batch, uint32_t timeout_ms,
+                                        clew_export_report *report);
+
+    /** Begins with a batch, which stays valid until an outcome or cancel. `deadline_nano`: UINT64_MAX is none. */
+    clew_export_outcome (*start)(void *self, const clew_batch *batch, uint64_t deadline_nano,
+                                 clew_export_report *report);
+    /** What to wait for: fills up to `capacity` descriptors, returns their number, and sets `*wake_nano` to the time
+     *  when `step` must run at the latest (UINT64_MAX: never). */
+    size_t (*wait)(void *self, clew_poll *descriptors, size_t capacity, uint64_t *wake_nano);
+    /** Goes on with what is ready. The deadline is the exporter's to keep. */
+    clew_export_outcome (*step)(void *self, const clew_poll *descriptors, size_t count, uint64_t now_nano,
+                                clew_export_report *report);
+    /** Gives the batch up at once. Returns UNKNOWN when some of it may have arrived, else FAILED. */
+    clew_export_outcome (*cancel)(void *self);
+
+    /** May be NULL: writes out what the exporter itself buffers, within the time. Returns 0 or an error. */
+    int (*flush)(void *self, uint32_t timeout_ms);
+    /** May be NULL: called in a forked child before anything else; forgets the parent's connections without a word
+     *  on them. Must not allocate. */
+    void (*forked)(void *self);
+    /** May be NULL: the last call; frees `self`. Never while an export runs. */
+    void (*destroy)(void *self);
+} clew_exporter;
+
+/** Nanoseconds of the monotonic clock that deadlines are given in. */
+CLEW_API uint64_t clew_monotonic_nano(void);
+
+/** Readable lines on a stream of stdio, for debugging: 1 stdout, 2 stderr. */
+CLEW_API clew_exporter clew_exporter_console(int descriptor);
+
+/** OTLP as JSON lines (specification: OTLP File Exporter): appends to the file, one write a line, so that several
+ *  processes can share it; "-" or NULL is stdout. The file is created when missing (mode 0600); one that cannot be
+ *  opened gives CLEW_EIO with the reason logged. On success `*out` is filled and owns the descriptor. */
+CLEW_API int clew_exporter_otlp_file(const char *path, clew_exporter *out);
+
+/* ---- processors ---- */
+
+typedef struct clew_batch_options {
+    uint32_t struct_size;
+    uint32_t max_queue_size;        /**< spans; 2048; at least 1 */
+    uint32_t schedule_delay_ms;     /**< 5000 */
+    uint32_t export_timeout_ms;     /**< 30000; 0: no limit */
+    uint32_t max_export_batch_size; /**< spans; 512; 1 to max_queue_size */
+    uint64_t max_queue_bytes;       /**< 0: bounded by the process's memory budget alone */
+} clew_batch_options;
+
+/** The specification's defaults (Batching processor). */
+CLEW_API clew_batch_options clew_batch_options_default(void);
+
+/** A processor of one's own. Every function may be NULL. They run on the threads that start and end spans, several
+ *  at once, and must not block. */
+typedef struct clew_processor {
+    uint32_t struct_size;
+    void *self;
+    /** The span has started; operations on it work. `parent` is all zero for a root. */
+    void (*on_start)(void *self, clew_span span, const clew_span_context *parent);
+    /** The span is about to end: its end time is set, operations on it work inside this call only, and no other
+     *  thread can change it (specification: OnEnding). */
+    void (*on_ending)(void *self, clew_span span);
+    /** The span has ended. The view is valid for the call. */
+    void (*on_end)(void *self, const clew_span_view *span);
+    int (*flush)(void *self, uint32_t timeout_ms);
+    int (*shutdown)(void *self, uint32_t timeout_ms);
+    void (*destroy)(void *self);
+} clew_processor;
+
+CLEW_END_DECLS
+
+#endif
