@@ -1,16 +1,17 @@
-/* OTLP/JSON: the OTLP messages in the JSON dialect of the specification (OTLP/HTTP, JSON Protobuf Encoding). Iterative,
- * bounded. */
+/* OTLP/JSON: the OTLP messages in the JSON dialect of the specification (OTLP/HTTP, JSON Protobuf Encoding).
+ * Iterative, bounded. */
 #ifndef CLEW_PROTO_JSON_H
 #define CLEW_PROTO_JSON_H
 
 #include "proto/wire.h"
 
-/* Writes the bytes of a TracesData as one JSON object without line ends. Malformed parts are left out.
- * `writer->failed` tells that room ran out. */
+/* Writes the bytes of a TracesData as one JSON object without line ends. Malformed parts are left out,
+ * invalid UTF-8 becomes U+FFFD, values nested deeper than 64 levels become empty ones. Of a member that
+ * occurs twice the last counts. `writer->failed` tells that room ran out. */
 void clew__json_write_traces(struct clew__writer *writer, const void *traces, size_t size);
 
-/* One AnyValue as JSON inside text: what the specification asks of outputs other than OTLP (strings quoted, bytes as
- * base64, NaN quoted, an empty value as null). */
+/* One AnyValue as JSON inside text: what the specification asks of outputs other than OTLP (strings quoted,
+ * bytes as base64, NaN quoted, an empty value as null). */
 void clew__json_write_plain(struct clew__writer *writer, const void *any, size_t size);
 
 struct clew__json_fault {
@@ -18,9 +19,12 @@ struct clew__json_fault {
     const char *reason; /* static text */
 };
 
-/* Reads one JSON object of TracesData at the front of `text` and appends it to `writer` as wire bytes. Unknown members are passed
- * over, numbers may be strings and the reverse, hex ids may be of either case. Limits: 128 levels. Returns how many
- * bytes it took, or 0 and the fault: malformed text, a wrong type, an id of a wrong length, `writer->failed`. */
+/* Reads one JSON object of TracesData at the front of `text` (white space before it is taken too) and appends
+ * it to `writer` as wire bytes that clew__wire_check_traces passes. Unknown members are passed over, null
+ * stands for an absent member, 64-bit integers may be numbers and 32-bit ones strings, enums may be names,
+ * hex ids may be of either case, invalid UTF-8 becomes U+FFFD. Limits: 64 levels of nested values, 128 levels
+ * in what is passed over. Returns how many bytes it took; or 0 and the fault, with nothing appended:
+ * malformed text, a wrong type, a number out of range, an id of a wrong length, `writer->failed`. */
 size_t clew__json_read_traces(struct clew__writer *writer, const char *text, size_t size,
                               struct clew__json_fault *fault);
 

@@ -1,4 +1,5 @@
-/* Field numbers of the OTLP trace messages (opentelemetry-proto 1.11), and reading them as views over their bytes. */
+/* Field numbers of the OTLP trace messages (opentelemetry-proto 1.11), and reading them as views over their
+ * bytes. */
 #ifndef CLEW_PROTO_OTLP_H
 #define CLEW_PROTO_OTLP_H
 
@@ -20,8 +21,16 @@ enum {
     CLEW__SCOPE_NAME = 1,
     CLEW__SCOPE_VERSION = 2,
     CLEW__SCOPE_ATTRIBUTES = 3,
+    CLEW__SCOPE_DROPPED_ATTRIBUTES = 4,
 
     CLEW__RESOURCE_ATTRIBUTES = 1,
+    CLEW__RESOURCE_DROPPED_ATTRIBUTES = 2,
+    CLEW__RESOURCE_ENTITY_REFS = 3,
+
+    CLEW__ENTITY_SCHEMA_URL = 1,
+    CLEW__ENTITY_TYPE = 2,
+    CLEW__ENTITY_ID_KEYS = 3,
+    CLEW__ENTITY_DESCRIPTION_KEYS = 4,
 
     CLEW__TRACES_RESOURCE_SPANS = 1,
     CLEW__RESOURCE_SPANS_RESOURCE = 1,
@@ -74,7 +83,7 @@ enum {
 
 /* A value as read. For a string or bytes `bytes` is the content; for an array or a map the nested message. */
 struct clew__any {
-    uint32_t kind; /* CLEW__ANY_…, 0 for an empty value */
+    uint32_t kind;   /* CLEW__ANY_…, 0 for an empty value */
     uint64_t number; /* bool, int64 as two's complement, the bits of a double */
     struct clew__wire bytes;
 };
@@ -94,7 +103,8 @@ struct clew__span_fields {
     uint32_t attributes, events, links; /* counts */
 };
 
-/* Each decodes one message; what is malformed ends the message there. Of a member that occurs twice the last counts. */
+/* Each decodes one message; what is malformed ends the message there. Of a member that occurs twice the last
+ * counts. */
 void clew__read_span(struct clew__wire span, struct clew__span_fields *out);
 void clew__read_any(struct clew__wire any, struct clew__any *out);
 void clew__read_keyvalue(struct clew__wire keyvalue, struct clew__keyvalue *out);
@@ -102,8 +112,8 @@ void clew__read_keyvalue(struct clew__wire keyvalue, struct clew__keyvalue *out)
 /* The next BYTES member of that number: walks a repeated message. False at the end. */
 bool clew__next_member(struct clew__wire *wire, uint32_t field, struct clew__wire *out);
 
-/* An ExportTraceServiceResponse: rejected spans and message of its partial success, zero and empty without one.
- * CLEW__WIRE_OK or what is malformed. */
+/* An ExportTraceServiceResponse: rejected spans and message of its partial success, zero and empty without
+ * one. CLEW__WIRE_OK or what is malformed. */
 enum clew__wire_error clew__read_export_response(const void *data, size_t size, int64_t *rejected,
                                                  struct clew__wire *message);
 

@@ -1,7 +1,7 @@
 /* The protobuf wire format: an append-only writer and a bounded reader.
  *
- * The reader takes bytes from strangers: it never recurses, never allocates, copies nothing, and stops at the first
- * rule that is broken. Everything here is pure; any thread. */
+ * The reader takes bytes from strangers: it never recurses, never allocates, copies nothing, and stops at the
+ * first rule that is broken. Everything here is pure; any thread. */
 #ifndef CLEW_PROTO_WIRE_H
 #define CLEW_PROTO_WIRE_H
 
@@ -16,7 +16,8 @@ enum clew__wire_type { CLEW__WIRE_VARINT = 0, CLEW__WIRE_I64 = 1, CLEW__WIRE_BYT
 #define CLEW__VARINT_MAX 10
 #define CLEW__TAG_MAX 2
 
-/* ---- writing into memory that is known to be large enough: each returns the byte behind what it wrote ---- */
+/* ---- writing into memory that is known to be large enough: each returns the byte behind what it wrote ----
+ */
 
 static inline size_t clew__varint_size(uint64_t value) {
     return (size_t)((63 - __builtin_clzll(value | 1)) / 7 + 1);
@@ -62,7 +63,8 @@ struct clew__writer {
     size_t size;
     size_t capacity;
     bool failed; /* set when `grow` said no; nothing is written from then on */
-    /* Makes room for at least `more` bytes behind `size`: sets data and capacity, or returns false. NULL: fixed. */
+    /* Makes room for at least `more` bytes behind `size`: sets data and capacity, or returns false. NULL:
+     * fixed. */
     bool (*grow)(struct clew__writer *writer, size_t more);
     void *user;
 };
@@ -75,8 +77,8 @@ void clew__write_fixed64(struct clew__writer *writer, uint32_t field, uint64_t v
 void clew__write_fixed32(struct clew__writer *writer, uint32_t field, uint32_t value);
 void clew__write_bytes(struct clew__writer *writer, uint32_t field, const void *bytes, size_t size);
 
-/* A nested message: begin writes the tag and returns where its length goes; end fixes the length, in as few bytes as
- * it needs (content moves when that is more than one). Nested calls close in reverse order. */
+/* A nested message: begin writes the tag and returns where its length goes; end fixes the length, in as few
+ * bytes as it needs (content moves when that is more than one). Nested calls close in reverse order. */
 size_t clew__write_begin(struct clew__writer *writer, uint32_t field);
 void clew__write_end(struct clew__writer *writer, size_t begun);
 
@@ -84,12 +86,12 @@ void clew__write_end(struct clew__writer *writer, size_t begun);
 
 enum clew__wire_error {
     CLEW__WIRE_OK = 0,
-    CLEW__WIRE_TRUNCATED,  /* a member runs past the end */
+    CLEW__WIRE_TRUNCATED,   /* a member runs past the end */
     CLEW__WIRE_VARINT_LONG, /* more than ten bytes, or bits beyond 64 */
-    CLEW__WIRE_BAD_FIELD,  /* field number 0 or over 2^29-1 */
-    CLEW__WIRE_BAD_TYPE,   /* a wire type that is unknown, or a group */
-    CLEW__WIRE_WRONG_TYPE, /* a known field with another wire type than its own */
-    CLEW__WIRE_BAD_LENGTH, /* an id that is not 8 or 16 bytes, where it must be */
+    CLEW__WIRE_BAD_FIELD,   /* field number 0 or over 2^29-1 */
+    CLEW__WIRE_BAD_TYPE,    /* a wire type that is unknown, or a group */
+    CLEW__WIRE_WRONG_TYPE,  /* a known field with another wire type than its own */
+    CLEW__WIRE_BAD_LENGTH,  /* an id that is not 8 or 16 bytes, where it must be */
     CLEW__WIRE_BAD_UTF8,
     CLEW__WIRE_TOO_DEEP,
     CLEW__WIRE_TOO_MANY, /* more members than the limit */
@@ -103,7 +105,8 @@ struct clew__wire {
 };
 
 static inline struct clew__wire clew__wire_of(const void *data, size_t size) {
-    struct clew__wire wire = {(const uint8_t *)data, data ? (const uint8_t *)data + size : (const uint8_t *)data};
+    struct clew__wire wire = {(const uint8_t *)data,
+                              data ? (const uint8_t *)data + size : (const uint8_t *)data};
     return wire;
 }
 
@@ -115,28 +118,32 @@ struct clew__field {
     struct clew__wire bytes;
 };
 
-/* The next member into `out`. Returns true; or false at the end (`*error` is OK) or at the first malformed byte (`*error`
- * says which rule; `wire->at` stays at that member's tag). */
+/* The next member into `out`. Returns true; or false at the end (`*error` is OK) or at the first malformed
+ * byte (`*error` says which rule; `wire->at` stays at that member's tag). */
 bool clew__wire_next(struct clew__wire *wire, struct clew__field *out, enum clew__wire_error *error);
 
 /* ---- a whole request from a stranger ---- */
 
 struct clew__wire_limits {
-    size_t bytes;       /* of the request */
-    uint32_t depth;     /* of nested values (arrays, maps) */
-    uint64_t members;   /* fields in all */
+    size_t bytes;     /* of the request */
+    uint32_t depth;   /* of nested values (arrays, maps); more than 64 counts as 64 */
+    uint64_t members; /* fields in all */
 };
 struct clew__wire_limits clew__wire_limits_default(void); /* 64 MiB, 64 levels, 16 million */
 
 struct clew__wire_fault {
     enum clew__wire_error error;
-    size_t offset; /* of the byte that breaks the rule */
+    /* Of the byte that breaks the rule: for what is truncated the end of the message that it is in (a length
+     * that reaches too far: its own first byte), for a wrong id or text its content, for a bad field, a bad
+     * type, depth and count the tag. */
+    size_t offset;
 };
 
-/* Walks a TracesData / ExportTraceServiceRequest down to the last value, without recursion: every length, wire type of
- * a known field, id length, UTF-8 text and limit is checked; unknown fields are passed over. What passes can be read
- * by the views without further checks. Returns CLEW__WIRE_OK or the first fault. */
-enum clew__wire_error clew__wire_check_traces(const void *data, size_t size, const struct clew__wire_limits *limits,
+/* Walks a TracesData / ExportTraceServiceRequest down to the last value, without recursion: every length,
+ * wire type of a known field, id length, UTF-8 text and limit is checked; unknown fields are passed over.
+ * What passes can be read by the views without further checks. Returns CLEW__WIRE_OK or the first fault. */
+enum clew__wire_error clew__wire_check_traces(const void *data, size_t size,
+                                              const struct clew__wire_limits *limits,
                                               struct clew__wire_fault *fault);
 
 #endif

@@ -5,6 +5,7 @@
 #define CLEW_BASE_LOCK_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 struct clew__lock {
     atomic_uint taken;
@@ -23,6 +24,10 @@ static inline void clew__lock_acquire(struct clew__lock *lock) {
 static inline void clew__lock_release(struct clew__lock *lock) {
     atomic_store_explicit(&lock->taken, 0, memory_order_release);
 }
+
+/* For the fork handlers: waits for at most 50 ms, then goes on without (the holder may be the forking thread itself,
+ * interrupted by a signal). Returns whether the lock was taken. */
+bool clew__lock_acquire_bounded(struct clew__lock *lock);
 
 /* One step of waiting for something short: a pause at first, then sleep. `round` counts from 0. Preserves errno. */
 void clew__wait_a_little(unsigned round);

@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct clew__slot;
@@ -39,14 +40,42 @@ struct clew__thread {
     atomic_bool in_use;
 };
 
+#ifdef CLEW_STATIC
+/* The archive may end up in a plugin, where initial-exec storage is scarce: it asks pthread. */
+struct clew__thread *clew__thread_current(void);
+#else
+extern _Thread_local struct clew__thread *clew__thread_of_this __attribute__((tls_model("initial-exec")));
+static inline struct clew__thread *clew__thread_current(void) {
+    return clew__thread_of_this;
+}
+#endif
+
+/* 1, in a page that the kernel wipes in the child of a fork: 0 until the first use and in a child that is not repaired. */
+extern const volatile uint32_t *clew__process_alive;
+
+struct clew__thread *clew__thread_self_slowly(void);
+struct clew__thread *clew__thread_refuse(void);
+
 /* The calling thread's block; made when needed. NULL: no memory, or the process is the child of a raw clone. Preserves
  * errno. No call but a check once warm. */
-struct clew__thread *clew__thread_self(void);
+static inline struct clew__thread *clew__thread_self(void) {
+    struct clew__thread *thread = clew__thread_current();
+    if (__builtin_expect(thread != NULL && *clew__process_alive != 0, 1))
+        return thread;
+    return clew__thread_self_slowly();
+}
 
 /* Enters Clew on this thread: the block with `inside` set, or NULL (counted) when nothing may be done: the call comes
  * from a signal handler that interrupted Clew, there is no memory, or the process is the child of a raw clone. Every
  * enter that gives a block needs a leave. */
-struct clew__thread *clew__thread_enter(void);
+static inline struct clew__thread *clew__thread_enter(void) {
+    struct clew__thread *thread = clew__thread_self();
+    if (__builtin_expect(thread == NULL || thread->inside != 0, 0))
+        return clew__thread_refuse();
+    thread->inside = 1;
+    atomic_signal_fence(memory_order_seq_cst);
+    return thread;
+}
 static inline void clew__thread_leave(struct clew__thread *thread) {
     atomic_signal_fence(memory_order_seq_cst);
     thread->inside = 0;

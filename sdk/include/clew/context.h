@@ -82,7 +82,7 @@ CLEW_API void clew_context_unref(const clew_context *context);
  *  NULL only when memory runs out. */
 CLEW_API clew_context *clew_context_with_span_context(const clew_context *base, const clew_span_context *span_context);
 
-/** The span context inside; all zero when there is none. `tracestate` lives as long as the context. */
+/** The span context inside; all zero when there is none (NULL: the empty context). `tracestate` lives as long as the context. */
 CLEW_API clew_span_context clew_context_span_context(const clew_context *context);
 
 /** The span context of the calling thread's current context. `tracestate` is valid until the next detach on this
@@ -104,7 +104,7 @@ CLEW_API clew_context_key clew_context_key_new(const char *name);
  *  case `destroy` is not called. */
 CLEW_API clew_context *clew_context_with_value(const clew_context *base, clew_context_key key, void *value,
                                                void (*destroy)(void *value));
-/** The value, or NULL. Lives as long as the context. */
+/** The value, or NULL (also for a NULL context). Lives as long as the context. */
 CLEW_API void *clew_context_value(const clew_context *context, clew_context_key key);
 
 /* ---- the current context of a thread ---- */

@@ -36,20 +36,22 @@ static inline clew_delivery clew_delivery_none(void) {
     return delivery;
 }
 
-#define CLEW_VOID_(call) ((void)(0 ? ((call), 0) : 0))
+/* The comma keeps structures and conditions out of the `?:`, whose dead side clang would keep at -O0. */
+#define CLEW_VOID_(call) ((void)(0 ? ((void)(call), 0) : 0))
+#define CLEW_OFF_(call, instead) (CLEW_VOID_(call), (instead))
 
-#define clew_init(...) (0 ? clew_init(__VA_ARGS__) : clew_off())
-#define clew_init_with(...) (0 ? clew_init_with(__VA_ARGS__) : clew_off())
-#define clew_flush(...) (0 ? clew_flush(__VA_ARGS__) : clew_delivery_none())
-#define clew_shutdown(...) (0 ? clew_shutdown(__VA_ARGS__) : clew_delivery_none())
+#define clew_init(...) CLEW_OFF_(clew_init(__VA_ARGS__), clew_off())
+#define clew_init_with(...) CLEW_OFF_(clew_init_with(__VA_ARGS__), clew_off())
+#define clew_flush(...) CLEW_OFF_(clew_flush(__VA_ARGS__), clew_delivery_none())
+#define clew_shutdown(...) CLEW_OFF_(clew_shutdown(__VA_ARGS__), clew_delivery_none())
 
-#define clew_tracer_get(...) (0 ? clew_tracer_get(__VA_ARGS__) : (clew_tracer *)0)
-#define clew_tracer_default(...) (0 ? clew_tracer_default(__VA_ARGS__) : (clew_tracer *)0)
-#define clew_tracer_enabled(...) (0 ? clew_tracer_enabled(__VA_ARGS__) : clew_off())
+#define clew_tracer_get(...) CLEW_OFF_(clew_tracer_get(__VA_ARGS__), (clew_tracer *)0)
+#define clew_tracer_default(...) CLEW_OFF_(clew_tracer_default(__VA_ARGS__), (clew_tracer *)0)
+#define clew_tracer_enabled(...) CLEW_OFF_(clew_tracer_enabled(__VA_ARGS__), clew_off())
 
-#define clew_span_start(...) (0 ? clew_span_start(__VA_ARGS__) : clew_span_none())
-#define clew_span_get_context(...) (0 ? clew_span_get_context(__VA_ARGS__) : clew_span_context_none())
-#define clew_span_is_recording(...) (0 ? clew_span_is_recording(__VA_ARGS__) : clew_off())
+#define clew_span_start(...) CLEW_OFF_(clew_span_start(__VA_ARGS__), clew_span_none())
+#define clew_span_get_context(...) CLEW_OFF_(clew_span_get_context(__VA_ARGS__), clew_span_context_none())
+#define clew_span_is_recording(...) CLEW_OFF_(clew_span_is_recording(__VA_ARGS__), clew_off())
 #define clew_span_set_string(...) CLEW_VOID_(clew_span_set_string(__VA_ARGS__))
 #define clew_span_set_string_n(...) CLEW_VOID_(clew_span_set_string_n(__VA_ARGS__))
 #define clew_span_set_bool(...) CLEW_VOID_(clew_span_set_bool(__VA_ARGS__))
@@ -75,17 +77,17 @@ static inline clew_delivery clew_delivery_none(void) {
 #undef clew_error
 #define clew_error(span, ...) ((void)(0 ? (clew_abi_span_set_error_format((span).ref, __VA_ARGS__), 0) : 0))
 
-#define clew_current_span(...) (0 ? clew_current_span(__VA_ARGS__) : clew_span_none())
-#define clew_current_span_context(...) (0 ? clew_current_span_context(__VA_ARGS__) : clew_span_context_none())
-#define clew_span_attach(...) (0 ? clew_span_attach(__VA_ARGS__) : clew_token_none())
-#define clew_scope_enter(...) (0 ? clew_scope_enter(__VA_ARGS__) : clew_scope_none())
+#define clew_current_span(...) CLEW_OFF_(clew_current_span(__VA_ARGS__), clew_span_none())
+#define clew_current_span_context(...) CLEW_OFF_(clew_current_span_context(__VA_ARGS__), clew_span_context_none())
+#define clew_span_attach(...) CLEW_OFF_(clew_span_attach(__VA_ARGS__), clew_token_none())
+#define clew_scope_enter(...) CLEW_OFF_(clew_scope_enter(__VA_ARGS__), clew_scope_none())
 #define clew_scope_leave(...) CLEW_VOID_(clew_scope_leave(__VA_ARGS__))
-#define clew_context_current(...) (0 ? clew_context_current(__VA_ARGS__) : (clew_context *)0)
-#define clew_context_with_span(...) (0 ? clew_context_with_span(__VA_ARGS__) : (clew_context *)0)
-#define clew_context_attach(...) (0 ? clew_context_attach(__VA_ARGS__) : clew_token_none())
-#define clew_context_detach(...) (0 ? clew_context_detach(__VA_ARGS__) : clew_off())
+#define clew_context_current(...) CLEW_OFF_(clew_context_current(__VA_ARGS__), (clew_context *)0)
+#define clew_context_with_span(...) CLEW_OFF_(clew_context_with_span(__VA_ARGS__), (clew_context *)0)
+#define clew_context_attach(...) CLEW_OFF_(clew_context_attach(__VA_ARGS__), clew_token_none())
+#define clew_context_detach(...) CLEW_OFF_(clew_context_detach(__VA_ARGS__), clew_off())
 #define clew_context_unref(...) CLEW_VOID_(clew_context_unref(__VA_ARGS__))
-#define clew_inject(...) (0 ? clew_inject(__VA_ARGS__) : clew_off())
-#define clew_extract(...) (0 ? clew_extract(__VA_ARGS__) : (clew_context *)0)
+#define clew_inject(...) CLEW_OFF_(clew_inject(__VA_ARGS__), clew_off())
+#define clew_extract(...) CLEW_OFF_(clew_extract(__VA_ARGS__), (clew_context *)0)
 
 #endif

@@ -114,7 +114,7 @@ static inline clew_scope clew_scope_enter_kind(clew_tracer *tracer, const char *
 #define CLEW_FIRST_(first, ...) first
 #define CLEW_SECOND_(first, second, ...) second
 #ifdef CLEW_DISABLE
-#define CLEW_ENTER_(...) (0 ? clew_scope_enter_kind(__VA_ARGS__) : clew_scope_none())
+#define CLEW_ENTER_(...) ((void)(0 ? ((void)clew_scope_enter_kind(__VA_ARGS__), 0) : 0), clew_scope_none())
 #define CLEW_LEAVE_ clew_scope_forget
 #else
 #define CLEW_ENTER_(...) clew_scope_enter_kind(__VA_ARGS__)

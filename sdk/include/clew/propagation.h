@@ -41,7 +41,8 @@ CLEW_API clew_propagator *clew_propagator_tracecontext(void); /**< W3C Trace Con
 CLEW_API clew_propagator *clew_propagator_baggage(void);      /**< W3C Baggage */
 CLEW_API clew_propagator *clew_propagator_none(void);         /**< does nothing */
 
-/** Several in order; duplicates count once. At most 8. NULL when memory runs out or there are too many. */
+/** Several in order; duplicates count once. At most 8, borrowed: they must live as long. NULL when memory runs out or
+ *  there are too many. */
 CLEW_API clew_propagator *clew_propagator_composite(clew_propagator *const *members, size_t count);
 CLEW_API clew_propagator *clew_propagator_custom(const clew_propagator_callbacks *callbacks);
 /** For composite and custom ones that are not installed; the built-in ones ignore it. */
@@ -79,8 +80,9 @@ CLEW_API int clew_traceparent_parse(const char *text, size_t size, clew_span_con
 /* ---- the environment as carrier (specification: Environment Variables as Context Propagation Carriers) ---- */
 
 /** A copy of this process's environment in which the context's TRACEPARENT, TRACESTATE and BAGGAGE replace older
- *  ones (NULL context: the current one), for execve() or posix_spawn(). This process's own environment is not
- *  touched. Uses the global propagator, or W3C when none is set. The result is one block; give it back with
+ *  ones (NULL context: the current one), for execve() or posix_spawn(). Older ones go even if the context has none to
+ *  put in their place; only when there is no current context at all they are passed on. This process's own environment is
+ *  not touched. Uses the global propagator, or W3C when none is set. The result is one block; give it back with
  *  clew_environ_free(). NULL when memory runs out. Not for secrets: other processes of the user can read it. */
 CLEW_API char **clew_environ_new(const clew_context *context);
 CLEW_API void clew_environ_free(char **environment);

@@ -1,0 +1,16 @@
+/* What the commands of the program `clew` share. */
+#ifndef CLEW_CLI_COMMAND_H
+#define CLEW_CLI_COMMAND_H
+
+/* Exit statuses. */
+enum clew__exit {
+    CLEW__EXIT_OK = 0,
+    CLEW__EXIT_USAGE = 1,
+    CLEW__EXIT_INPUT =
+        2, /* some input could not be read or was malformed, or the output could not be written */
+};
+
+/* Each takes its name and its arguments and returns the exit status. */
+int clew__command_trace(int argc, char **argv);
+
+#endif

@@ -1,0 +1,115 @@
+/* Words for what libcurl reports. Owns nothing; the thread of the transport. */
+#include "collector-bridge/export/explain.h"
+
+#include "collector-bridge/wire/answer.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#define NANO_PER_MILLI UINT64_C(1000000)
+
+/* As snprintf, for texts that may be cut. */
+CLEW_PRINTF(3, 4) static void say(char *out, size_t size, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(out, size, format, arguments);
+    va_end(arguments);
+}
+
+static const char *connect_error_text(const struct clew__transport *transport) {
+    long number = 0;
+    curl_easy_getinfo(transport->easy, CURLINFO_OS_ERRNO, &number);
+    switch (number) {
+    case ECONNREFUSED:
+        return "connection refused by";
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+        return "no route to";
+    case EADDRNOTAVAIL:
+        return "no local address left to connect to";
+    case EACCES:
+    case EPERM:
+        return "not allowed to connect to";
+    case EMFILE:
+    case ENFILE:
+        return "no file descriptor left to connect to";
+    default:
+        return "cannot connect to";
+    }
+}
+
+static void explain_late(const struct clew__transport *transport, char *reason, size_t size) {
+    const char *shown = transport->settings->shown;
+    uint64_t now = clew_monotonic_nano();
+    uint64_t end = now < transport->deadline_nano ? now : transport->deadline_nano;
+    unsigned long long waited = (end - transport->started_nano + NANO_PER_MILLI / 2) / NANO_PER_MILLI;
+    curl_off_t resolved = 0, uploaded = 0;
+    curl_easy_getinfo(transport->easy, CURLINFO_NAMELOOKUP_TIME_T, &resolved);
+    curl_easy_getinfo(transport->easy, CURLINFO_SIZE_UPLOAD_T, &uploaded);
+    if (transport->requests == 0 && resolved == 0)
+        say(reason, size, "the name in %s was not resolved within %llu ms", shown, waited);
+    else if (transport->requests == 0)
+        say(reason, size, "no connection to %s within %llu ms", shown, waited);
+    else if ((size_t)uploaded < transport->request_size)
+        say(reason, size, "%s took %llu of %zu bytes within %llu ms", shown, (unsigned long long)uploaded,
+                 transport->request_size, waited);
+    else
+        say(reason, size, "no answer within %llu ms from %s", waited, shown);
+}
+
+enum clew__transport_end clew__transport_explain(const struct clew__transport *transport, CURLcode code, char *reason,
+                                        size_t size) {
+    const char *shown = transport->settings->shown;
+    char detail[80];
+    clew__answer_show(clew__slice_text(transport->error), NULL, 0, detail, sizeof detail);
+    const char *text = detail[0] ? detail : curl_easy_strerror(code);
+    switch (code) {
+    case CURLE_OPERATION_TIMEDOUT:
+        explain_late(transport, reason, size);
+        return clew_monotonic_nano() + NANO_PER_MILLI < transport->deadline_nano ? CLEW__TRANSPORT_BROKEN
+                                                                                 : CLEW__TRANSPORT_LATE;
+    case CURLE_COULDNT_RESOLVE_HOST:
+        say(reason, size, "the name in %s cannot be resolved", shown);
+        return CLEW__TRANSPORT_BROKEN;
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        say(reason, size, "the name of the proxy to %s cannot be resolved", shown);
+        return CLEW__TRANSPORT_BROKEN;
+    case CURLE_COULDNT_CONNECT:
+        say(reason, size, "%s %s", connect_error_text(transport), shown);
+        return CLEW__TRANSPORT_BROKEN;
+    case CURLE_GOT_NOTHING:
+        say(reason, size, "%s closed the connection without an answer", shown);
+        return CLEW__TRANSPORT_BROKEN;
+    case CURLE_SSL_CONNECT_ERROR:
+        say(reason, size, "no TLS with %s: %s", shown, text);
+        return CLEW__TRANSPORT_BROKEN;
+    case CURLE_OUT_OF_MEMORY:
+        say(reason, size, "out of memory while sending to %s", shown);
+        return CLEW__TRANSPORT_HOPELESS;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_ENGINE_NOTFOUND:
+    case CURLE_SSL_ENGINE_SETFAILED:
+    case CURLE_SSL_ENGINE_INITFAILED:
+    case CURLE_URL_MALFORMAT:
+    case CURLE_NOT_BUILT_IN:
+    case CURLE_FAILED_INIT:
+        say(reason, size, "%s: %s", shown, text);
+        return CLEW__TRANSPORT_HOPELESS;
+    case CURLE_UNSUPPORTED_PROTOCOL: /* "HTTP/0.9" */
+    case CURLE_WEIRD_SERVER_REPLY:
+        if (transport->requests == 0) {
+            say(reason, size, "%s: %s", shown, text);
+            return CLEW__TRANSPORT_HOPELESS;
+        }
+        say(reason, size, "what %s answers is not HTTP/1.1; is it a port for OTLP/gRPC?", shown);
+        return CLEW__TRANSPORT_GARBAGE;
+    default:
+        say(reason, size, "connection to %s lost: %s", shown, text);
+        return CLEW__TRANSPORT_BROKEN;
+    }
+}

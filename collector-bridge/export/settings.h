@@ -1,0 +1,34 @@
+/* What an OTLP/HTTP exporter is to do: options over environment over defaults (specification: OpenTelemetry Protocol
+ * Exporter, Configuration Options). Knows no transport. Not for several threads at once. */
+#ifndef CLEW_EXPORT_SETTINGS_H
+#define CLEW_EXPORT_SETTINGS_H
+
+#include "sdk/base/slice.h"
+
+#include <clew/init.h>
+
+#define CLEW__OTLP_TIMEOUT_MS 10000u
+#define CLEW__OTLP_HEADERS_MAX 128
+
+struct clew__otlp_settings {
+    char *url;      /* whole, as it is sent to; without user and password, which became a header */
+    char shown[96]; /* the same for messages: see clew__endpoint_show() */
+    /* Lines as libcurl takes them: `Name: value`, or `Name;` for an empty value. The values are secrets. */
+    char *headers[CLEW__OTLP_HEADERS_MAX];
+    size_t header_count;
+    char *certificate;        /* NULL: the system's authorities */
+    char *client_certificate; /* both or none */
+    char *client_key;
+    uint32_t timeout_ms; /* 0: no limit */
+};
+
+/* Reads the environment, logs what is wrong in it, one line a variable, and goes on with the next best value. Programs
+ * that run with more rights than their caller take nothing from it. `options` may be NULL. Returns 0; CLEW_EINVAL when
+ * the options are no options; CLEW_ENOMEM. After an error there is nothing to free. */
+int clew__otlp_settings_init(struct clew__otlp_settings *settings, const clew_otlp_options *options);
+void clew__otlp_settings_fini(struct clew__otlp_settings *settings);
+
+/* The value in a line of `headers`. */
+struct clew__slice clew__otlp_settings_header_value(const char *line);
+
+#endif

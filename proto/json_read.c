@@ -1,0 +1,452 @@
+/* JSON text of OTLP messages into wire bytes, in one pass and with a stack of its own. Owns nothing; any
+ * thread.
+ *
+ * Every function that returns a bool returns false when the text has a fault, which then stands in the
+ * reader. */
+#include "proto/json.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proto/json_token.h"
+#include "proto/schema.h"
+#include "proto/utf8.h"
+
+/* Longer than any number that means more digits than a double has. */
+#define NUMBER_MAX 512
+/* Room for the longest name of a member and of an enum value, and for a trace id in hex. */
+#define WORD_MAX 40
+/* Every message may be within an object and a list. */
+#define FRAMES_MAX (2 * CLEW__MESSAGE_DEPTH_MAX)
+
+/* An object or a list that is open. */
+struct frame {
+    size_t begun;                    /* of an object that has a wire tag */
+    const struct clew__member *list; /* what the elements of a list are; NULL: an object */
+    enum clew__message message;      /* of the object, or that the list is in */
+    bool started;                    /* has an element */
+};
+
+struct reader {
+    struct clew__json_text in;
+    struct clew__writer *writer;
+    uint32_t open, depth;
+    struct frame frames[FRAMES_MAX];
+};
+
+/* ---- scalars: each writes one member; zero is written where it means something, in a oneof ---- */
+
+struct target {
+    const struct clew__member *member;
+    uint32_t field;
+    bool keeps_zero;
+};
+
+static uint32_t field_of(enum clew__message message, const struct clew__member *member) {
+    return (uint32_t)(member - clew__schema[message]);
+}
+
+static void write_text_part(struct clew__writer *writer, const char *part, size_t size) {
+    size_t repaired;
+    if (clew__utf8_valid(part, size)) {
+        clew__write_raw(writer, part, size);
+        return;
+    }
+    repaired = clew__utf8_repair(part, size, NULL);
+    if (!clew__writer_reserve(writer, repaired))
+        return;
+    clew__utf8_repair(part, size, (char *)writer->data + writer->size);
+    writer->size += repaired;
+}
+
+static bool read_text(struct reader *reader, const struct target *target) {
+    struct clew__writer *writer = reader->writer;
+    size_t before = writer->size, begun, content, size;
+    const char *part;
+    if (!clew__json_accept(&reader->in, '"'))
+        return clew__json_unexpected(&reader->in, "a string is wanted");
+    begun = clew__write_begin(writer, target->field);
+    content = writer->size;
+    while (clew__json_next_part(&reader->in, &part, &size))
+        write_text_part(writer, part, size);
+    if (reader->in.reason)
+        return false;
+    clew__write_end(writer, begun);
+    if (writer->size == content && !target->keeps_zero && !writer->failed)
+        writer->size = before;
+    return true;
+}
+
+/* Base64 as it comes, in both alphabets, with padding or without. */
+struct base64 {
+    uint32_t bits;
+    unsigned digits, padding;
+};
+
+static int base64_value(char c) {
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    if (c == '+' || c == '-')
+        return 62;
+    return c == '/' || c == '_' ? 63 : -1;
+}
+
+static bool write_base64_part(struct clew__writer *writer, struct base64 *state, const char *part,
+                              size_t size) {
+    for (size_t i = 0; i < size; i++) {
+        int value = base64_value(part[i]);
+        uint8_t byte;
+        if (part[i] == '=') {
+            state->padding++;
+            continue;
+        }
+        if (value < 0 || state->padding > 0)
+            return false;
+        state->bits = state->bits << 6 | (uint32_t)value;
+        if (state->digits++ % 4 == 0)
+            continue;
+        /* The second, third and fourth digit of a group complete a byte each, with 4, 2 and no bits left
+         * over. */
+        byte = (uint8_t)(state->bits >> (2 * (3 - (state->digits - 1) % 4)));
+        clew__write_raw(writer, &byte, 1);
+    }
+    return true;
+}
+
+static bool read_bytes(struct reader *reader, const struct target *target) {
+    struct base64 state = {0};
+    const char *part;
+    size_t size, begun, start = reader->in.at;
+    if (!clew__json_accept(&reader->in, '"'))
+        return clew__json_unexpected(&reader->in, "a string is wanted");
+    begun = clew__write_begin(reader->writer, target->field);
+    while (clew__json_next_part(&reader->in, &part, &size)) {
+        if (!write_base64_part(reader->writer, &state, part, size))
+            return clew__json_fail(&reader->in, start, "bad base64");
+    }
+    if (reader->in.reason)
+        return false;
+    if (state.digits % 4 == 1 || (state.padding > 0 && (state.digits + state.padding) % 4 != 0) ||
+        state.padding > 2)
+        return clew__json_fail(&reader->in, start, "bad base64");
+    clew__write_end(reader->writer, begun);
+    return true;
+}
+
+static bool read_id(struct reader *reader, const struct target *target) {
+    char word[WORD_MAX];
+    uint8_t id[16];
+    size_t size, start = reader->in.at;
+    size_t id_size = clew__schema_id_size((enum clew__kind)target->member->kind);
+    if (!clew__json_take_word(&reader->in, word, sizeof word, &size))
+        return false;
+    if (size == 0)
+        return true;
+    if (size != 2 * id_size)
+        return clew__json_fail(&reader->in, start, "an id has the wrong length");
+    for (size_t i = 0; i < id_size; i++) {
+        int high = clew__json_hex_value(word[2 * i]), low = clew__json_hex_value(word[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return clew__json_fail(&reader->in, start, "an id is not hexadecimal");
+        id[i] = (uint8_t)(high << 4 | low);
+    }
+    clew__write_bytes(reader->writer, target->field, id, id_size);
+    return true;
+}
+
+static bool read_bool(struct reader *reader, const struct target *target) {
+    bool value = clew__json_take_literal(&reader->in, "true");
+    if (!value && !clew__json_take_literal(&reader->in, "false"))
+        return clew__json_unexpected(&reader->in, "true or false is wanted");
+    if (value || target->keeps_zero)
+        clew__write_varint(reader->writer, target->field, value);
+    return true;
+}
+
+/* The text of a number, or of a string that stands for one, into `out`. */
+static bool take_number(struct reader *reader, char out[NUMBER_MAX], size_t *size) {
+    size_t start = reader->in.at;
+    if (clew__json_peek(&reader->in) == '"')
+        return clew__json_take_word(&reader->in, out, NUMBER_MAX, size) &&
+               (*size <= NUMBER_MAX || clew__json_fail(&reader->in, start, "a number has too many digits"));
+    if (!clew__json_skip_number(&reader->in))
+        return false;
+    *size = reader->in.at - start;
+    if (*size > NUMBER_MAX)
+        return clew__json_fail(&reader->in, start, "a number has too many digits");
+    memcpy(out, reader->in.text + start, *size);
+    return true;
+}
+
+/* strtod for a JSON number, whatever decimal point the host's locale has. */
+static double to_double(const char *text, size_t size) {
+    char point[16], local[NUMBER_MAX + sizeof point];
+    const char *dot = memchr(text, '.', size);
+    size_t used = dot ? (size_t)(dot - text) : size;
+    double value;
+    int saved_errno = errno;
+    memcpy(local, text, used);
+    if (dot) {
+        /* "0.5" between whose digits stands the point. */
+        int length = snprintf(point, sizeof point, "%.1f", 0.5);
+        size_t point_size = length > 2 && (size_t)length < sizeof point ? (size_t)length - 2 : 0;
+        memcpy(local + used, point + 1, point_size);
+        memcpy(local + used + point_size, dot + 1, size - used - 1);
+        used = size - 1 + point_size;
+    }
+    local[used] = 0;
+    value = strtod(local, NULL);
+    errno = saved_errno;
+    return value;
+}
+
+struct integer {
+    bool negative;
+    uint64_t magnitude;
+};
+
+/* An integer as JSON may write it, also as 1.0 or 1e3. */
+static bool to_integer(const char *text, size_t size, struct integer *out) {
+    size_t at = size > 0 && text[0] == '-';
+    double value;
+    out->negative = at == 1;
+    out->magnitude = 0;
+    if (size == 0 || clew__json_number_size(text, size) != size)
+        return false;
+    for (; at < size && text[at] >= '0' && text[at] <= '9'; at++) {
+        uint64_t digit = (uint64_t)(text[at] - '0');
+        if (out->magnitude > (UINT64_MAX - digit) / 10)
+            return false;
+        out->magnitude = out->magnitude * 10 + digit;
+    }
+    if (at == size)
+        return true;
+    value = fabs(to_double(text, size));
+    if (!(value < 0x1p64))
+        return false;
+    out->magnitude = (uint64_t)value;
+    return (double)out->magnitude == value;
+}
+
+/* The largest magnitude that a kind takes. */
+static uint64_t integer_limit(enum clew__kind kind, bool negative) {
+    switch (kind) {
+    case CLEW__KIND_INT64:
+        return (uint64_t)INT64_MAX + negative;
+    case CLEW__KIND_SPAN_KIND:
+    case CLEW__KIND_STATUS_CODE:
+        return (uint64_t)INT32_MAX + negative;
+    case CLEW__KIND_FIXED64:
+        return negative ? 0 : UINT64_MAX;
+    default:
+        return negative ? 0 : UINT32_MAX;
+    }
+}
+
+/* The number of an enum value that is given by its name, or -1. */
+static int enum_number(enum clew__kind kind, const char *name, size_t size) {
+    static const char *const kinds[] = {
+        "SPAN_KIND_UNSPECIFIED", "SPAN_KIND_INTERNAL", "SPAN_KIND_SERVER",
+        "SPAN_KIND_CLIENT",      "SPAN_KIND_PRODUCER", "SPAN_KIND_CONSUMER",
+    };
+    static const char *const codes[] = {"STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR"};
+    const char *const *names = kind == CLEW__KIND_SPAN_KIND ? kinds : codes;
+    int count = kind == CLEW__KIND_SPAN_KIND ? 6 : kind == CLEW__KIND_STATUS_CODE ? 3 : 0;
+    for (int i = 0; i < count; i++) {
+        if (strlen(names[i]) == size && memcmp(names[i], name, size) == 0)
+            return i;
+    }
+    return -1;
+}
+
+static bool read_integer(struct reader *reader, const struct target *target) {
+    enum clew__kind kind = (enum clew__kind)target->member->kind;
+    char text[NUMBER_MAX];
+    struct integer integer;
+    uint64_t value;
+    size_t size, start = reader->in.at;
+    int named;
+    if (!take_number(reader, text, &size))
+        return false;
+    named = enum_number(kind, text, size);
+    if (named >= 0)
+        integer = (struct integer){false, (uint64_t)named};
+    else if (!to_integer(text, size, &integer) || integer.magnitude > integer_limit(kind, integer.negative))
+        return clew__json_fail(&reader->in, start, "not an integer, or out of range");
+    value = integer.negative ? 0 - integer.magnitude : integer.magnitude;
+    if (value == 0 && !target->keeps_zero)
+        return true;
+    if (kind == CLEW__KIND_FIXED64)
+        clew__write_fixed64(reader->writer, target->field, value);
+    else if (kind == CLEW__KIND_FIXED32)
+        clew__write_fixed32(reader->writer, target->field, (uint32_t)value);
+    else
+        clew__write_varint(reader->writer, target->field, value);
+    return true;
+}
+
+static bool word_is(const char *word, size_t size, const char *text) {
+    return strlen(text) == size && memcmp(word, text, size) == 0;
+}
+
+static bool read_double(struct reader *reader, const struct target *target) {
+    char text[NUMBER_MAX];
+    size_t size, start = reader->in.at;
+    double value;
+    uint64_t bits;
+    if (!take_number(reader, text, &size))
+        return false;
+    if (word_is(text, size, "NaN")) {
+        value = (double)NAN;
+    } else if (word_is(text, size, "Infinity")) {
+        value = (double)INFINITY;
+    } else if (word_is(text, size, "-Infinity")) {
+        value = -(double)INFINITY;
+    } else {
+        if (size == 0 || clew__json_number_size(text, size) != size)
+            return clew__json_fail(&reader->in, start, "not a number");
+        value = to_double(text, size);
+        if (isinf(value))
+            return clew__json_fail(&reader->in, start, "a number out of range");
+    }
+    memcpy(&bits, &value, sizeof bits);
+    clew__write_fixed64(reader->writer, target->field, bits);
+    return true;
+}
+
+static bool read_scalar(struct reader *reader, const struct target *target) {
+    switch ((enum clew__kind)target->member->kind) {
+    case CLEW__KIND_TEXT:
+        return read_text(reader, target);
+    case CLEW__KIND_BYTES:
+        return read_bytes(reader, target);
+    case CLEW__KIND_TRACE_ID:
+    case CLEW__KIND_SPAN_ID:
+    case CLEW__KIND_TRACE_ID_OR_EMPTY:
+    case CLEW__KIND_SPAN_ID_OR_EMPTY:
+        return read_id(reader, target);
+    case CLEW__KIND_BOOL:
+        return read_bool(reader, target);
+    case CLEW__KIND_DOUBLE:
+        return read_double(reader, target);
+    default:
+        return read_integer(reader, target);
+    }
+}
+
+/* ---- messages ---- */
+
+/* Takes '{' and begins the message, as member of `field` unless it is the outermost. */
+static bool open_object(struct reader *reader, enum clew__message message, uint32_t field) {
+    struct frame *frame;
+    if (clew__json_peek(&reader->in) != '{')
+        return clew__json_unexpected(&reader->in, "an object is wanted");
+    if ((clew__schema_nests(message) && reader->depth == CLEW__VALUE_DEPTH_MAX) || reader->open == FRAMES_MAX)
+        return clew__json_fail(&reader->in, reader->in.at, "nested too deep");
+    reader->in.at++;
+    reader->depth += clew__schema_nests(message);
+    frame = &reader->frames[reader->open++];
+    *frame = (struct frame){.message = message};
+    if (field != 0)
+        frame->begun = clew__write_begin(reader->writer, field);
+    return true;
+}
+
+static void close_frame(struct reader *reader) {
+    const struct frame *frame = &reader->frames[--reader->open];
+    if (frame->list)
+        return;
+    reader->depth -= clew__schema_nests(frame->message);
+    if (reader->open > 0)
+        clew__write_end(reader->writer, frame->begun);
+}
+
+static bool read_value(struct reader *reader, enum clew__message message, const struct clew__member *member) {
+    /* An empty text is left out where that says the same, but is an element of a list. */
+    struct target target = {member, field_of(message, member), message == CLEW__ANY || member->repeated};
+    if (member->kind == CLEW__KIND_MESSAGE)
+        return open_object(reader, (enum clew__message)member->message, target.field);
+    return read_scalar(reader, &target);
+}
+
+static const struct clew__member *member_named(enum clew__message message, const char *name, size_t size) {
+    for (uint32_t field = 1; field <= CLEW__SCHEMA_FIELD_MAX; field++) {
+        const struct clew__member *member = &clew__schema[message][field];
+        if (member->kind != CLEW__KIND_NONE && word_is(name, size, member->name))
+            return member;
+    }
+    return NULL;
+}
+
+/* A name and its value, or the beginning of that. */
+static bool read_member(struct reader *reader, enum clew__message message) {
+    char name[WORD_MAX];
+    size_t size;
+    const struct clew__member *member;
+    if (!clew__json_take_word(&reader->in, name, sizeof name, &size) || !clew__json_take_colon(&reader->in))
+        return false;
+    member = member_named(message, name, size);
+    if (!member)
+        return clew__json_skip_value(&reader->in);
+    clew__json_peek(&reader->in);
+    if (clew__json_take_literal(&reader->in, "null"))
+        return true;
+    if (!member->repeated)
+        return read_value(reader, message, member);
+    if (reader->open == FRAMES_MAX)
+        return clew__json_fail(&reader->in, reader->in.at, "nested too deep");
+    if (!clew__json_accept(&reader->in, '['))
+        return clew__json_unexpected(&reader->in, "a list is wanted");
+    reader->frames[reader->open++] = (struct frame){.list = member, .message = message};
+    return true;
+}
+
+static bool read_element(struct reader *reader, const struct frame *frame) {
+    clew__json_peek(&reader->in);
+    if (!clew__json_take_literal(&reader->in, "null"))
+        return read_value(reader, frame->message, frame->list);
+    /* Among values null is the empty one; elsewhere it is nothing. */
+    if (frame->list->kind == CLEW__KIND_MESSAGE && frame->list->message == CLEW__ANY)
+        clew__write_bytes(reader->writer, field_of(frame->message, frame->list), NULL, 0);
+    return true;
+}
+
+static bool step(struct reader *reader) {
+    struct frame *frame = &reader->frames[reader->open - 1];
+    if (clew__json_accept(&reader->in, frame->list ? ']' : '}')) {
+        close_frame(reader);
+        return true;
+    }
+    if (frame->started && !clew__json_accept(&reader->in, ','))
+        return clew__json_unexpected(&reader->in, "a comma or a closing bracket is wanted");
+    frame->started = true;
+    return frame->list ? read_element(reader, frame) : read_member(reader, frame->message);
+}
+
+size_t clew__json_read_traces(struct clew__writer *writer, const char *text, size_t size,
+                              struct clew__json_fault *fault) {
+    struct reader reader;
+    size_t before = writer->size;
+    bool good;
+    reader.in = (struct clew__json_text){.text = text, .size = size};
+    reader.writer = writer;
+    reader.open = reader.depth = 0;
+    good = open_object(&reader, CLEW__TRACES, 0);
+    while (good && reader.open > 0) {
+        good = step(&reader);
+        if (writer->failed)
+            good = clew__json_fail(&reader.in, reader.in.at, "there is no room for the message");
+    }
+    if (good)
+        return reader.in.at;
+    writer->size = before;
+    if (fault)
+        *fault = (struct clew__json_fault){reader.in.at, reader.in.reason};
+    return 0;
+}

@@ -1,0 +1,115 @@
+/* Owns the allocator hooks and the budget. Any thread; no locks: the hooks are set before first use, the budget is one
+ * atomic counter. */
+#include "sdk/base/memory.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BUDGET_DEFAULT (UINT64_C(64) << 20)
+#define BUDGET_LEAST (UINT64_C(1) << 20)
+
+static clew_allocator allocator; /* all NULL: the C library's */
+static atomic_bool allocator_used;
+
+static _Atomic uint64_t budget_limit = BUDGET_DEFAULT;
+static _Atomic uint64_t budget_used;
+
+int clew_set_allocator(const clew_allocator *chosen) {
+    static const clew_allocator none;
+    if (chosen && (!chosen->allocate || !chosen->reallocate || !chosen->release))
+        return CLEW_EINVAL;
+    if (atomic_load(&allocator_used))
+        return CLEW_EALREADY;
+    allocator = chosen ? *chosen : none;
+    return CLEW_OK;
+}
+
+void *clew_memory_allocate(size_t size) {
+    int saved = errno;
+    void *block;
+    if (!atomic_load_explicit(&allocator_used, memory_order_relaxed))
+        atomic_store(&allocator_used, true);
+    block = allocator.allocate ? allocator.allocate(allocator.user, size) : malloc(size);
+    errno = saved;
+    return block;
+}
+
+void *clew_memory_reallocate(void *block, size_t size) {
+    int saved = errno;
+    void *grown;
+    if (!block)
+        return clew_memory_allocate(size);
+    grown = allocator.reallocate ? allocator.reallocate(allocator.user, block, size) : realloc(block, size);
+    errno = saved;
+    return grown;
+}
+
+void clew_memory_release(void *block) {
+    int saved = errno;
+    if (!block)
+        return;
+    if (allocator.release)
+        allocator.release(allocator.user, block);
+    else
+        free(block);
+    errno = saved;
+}
+
+char *clew_memory_copy_text(const char *text, size_t size) {
+    char *copy = clew_memory_allocate(size + 1);
+    if (!copy)
+        return NULL;
+    if (size)
+        memcpy(copy, text, size);
+    copy[size] = '\0';
+    return copy;
+}
+
+int clew_set_memory_limit(uint64_t bytes) {
+    if (bytes < BUDGET_LEAST)
+        return CLEW_EINVAL;
+    atomic_store(&budget_limit, bytes);
+    return CLEW_OK;
+}
+
+bool clew_budget_take(size_t size) {
+    uint64_t limit = atomic_load_explicit(&budget_limit, memory_order_relaxed);
+    uint64_t used = atomic_load_explicit(&budget_used, memory_order_relaxed);
+    do {
+        if (size > limit || used > limit - size)
+            return false;
+    } while (!atomic_compare_exchange_weak_explicit(&budget_used, &used, used + size, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    return true;
+}
+
+void clew_budget_give(size_t size) {
+    atomic_fetch_sub_explicit(&budget_used, size, memory_order_relaxed);
+}
+
+uint64_t clew__budget_used(void) {
+    return atomic_load_explicit(&budget_used, memory_order_relaxed);
+}
+
+uint64_t clew__budget_limit(void) {
+    return atomic_load_explicit(&budget_limit, memory_order_relaxed);
+}
+
+void *clew__charged_new(size_t size) {
+    void *block;
+    if (!clew_budget_take(size))
+        return NULL;
+    block = clew_memory_allocate(size);
+    if (!block)
+        clew_budget_give(size);
+    return block;
+}
+
+void clew__charged_free(void *block, size_t size) {
+    if (!block)
+        return;
+    clew_memory_release(block);
+    clew_budget_give(size);
+}

@@ -1,0 +1,196 @@
+/* Owns the blocks of all threads, the thread-local pointer to one's own, and the process's fork handlers. Blocks are
+ * made under one lock and never unmapped; the hooks are written once before they are published. */
+#include "sdk/base/thread.h"
+
+#include <clew/extend.h>
+
+#include "sdk/base/lock.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define HOOKS_MAX 8
+
+static const volatile uint32_t never_alive = 0;
+const volatile uint32_t *clew__process_alive = &never_alive;
+static volatile uint32_t *alive_page;
+
+static pthread_once_t setup_once = PTHREAD_ONCE_INIT;
+static atomic_bool setup_done;
+static pthread_key_t exit_key;
+
+static struct clew__lock lock = CLEW__LOCK_INIT;
+static _Atomic(struct clew__thread *) first;
+static _Atomic uint32_t in_use_count;
+static _Atomic uint64_t next_id = 1;
+static _Atomic uint64_t refused;
+
+static struct clew__thread_hooks hooks[HOOKS_MAX];
+static atomic_uint hook_count;
+
+#ifdef CLEW_STATIC
+struct clew__thread *clew__thread_current(void) {
+    return atomic_load_explicit(&setup_done, memory_order_acquire) ? pthread_getspecific(exit_key) : NULL;
+}
+static void set_current(struct clew__thread *thread) {
+    (void)thread; /* pthread_setspecific() is all there is */
+}
+#else
+_Thread_local struct clew__thread *clew__thread_of_this __attribute__((tls_model("initial-exec")));
+static void set_current(struct clew__thread *thread) {
+    clew__thread_of_this = thread;
+}
+#endif
+
+void clew__thread_register_hooks(const struct clew__thread_hooks *added) {
+    unsigned count;
+    clew__lock_acquire(&lock);
+    count = atomic_load(&hook_count);
+    if (count < HOOKS_MAX) {
+        hooks[count] = *added;
+        atomic_store_explicit(&hook_count, count + 1, memory_order_release);
+    }
+    clew__lock_release(&lock);
+}
+
+static void thread_exits(void *block) {
+    struct clew__thread *thread = block;
+    unsigned count = atomic_load_explicit(&hook_count, memory_order_acquire);
+    for (unsigned i = 0; i < count; i++)
+        if (hooks[i].on_exit)
+            hooks[i].on_exit(thread);
+    set_current(NULL);
+    thread->inside = 0;
+    atomic_fetch_sub(&in_use_count, 1);
+    atomic_store_explicit(&thread->in_use, false, memory_order_release);
+}
+
+static void before_fork(void) {
+    unsigned count = atomic_load_explicit(&hook_count, memory_order_acquire);
+    for (unsigned i = count; i-- > 0;)
+        if (hooks[i].on_fork_prepare)
+            hooks[i].on_fork_prepare();
+    clew__lock_acquire(&lock);
+}
+
+static void after_fork_in_parent(void) {
+    unsigned count = atomic_load_explicit(&hook_count, memory_order_acquire);
+    clew__lock_release(&lock);
+    for (unsigned i = 0; i < count; i++)
+        if (hooks[i].on_fork_parent)
+            hooks[i].on_fork_parent();
+}
+
+/* The child has one thread: the others' blocks are free for reuse, their hooks clean what those threads owned. */
+static void after_fork_in_child(void) {
+    struct clew__thread *self = clew__thread_current();
+    unsigned count = atomic_load_explicit(&hook_count, memory_order_acquire);
+    clew__lock_release(&lock);
+    *alive_page = 1;
+    for (struct clew__thread *thread = atomic_load(&first); thread; thread = thread->next) {
+        memset(thread->random, 0, sizeof thread->random);
+        thread->inside = 0;
+        if (thread != self) {
+            thread->suppressed = 0;
+            atomic_store(&thread->in_use, false);
+        }
+    }
+    atomic_store(&in_use_count, self ? 1 : 0);
+    atomic_store(&refused, 0);
+    for (unsigned i = 0; i < count; i++)
+        if (hooks[i].on_fork_child)
+            hooks[i].on_fork_child(self);
+}
+
+static void setup(void) {
+    size_t size = (size_t)sysconf(_SC_PAGESIZE);
+    void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED || pthread_key_create(&exit_key, thread_exits) != 0)
+        return;
+    /* A kernel that cannot wipe (before 4.14) leaves the fork handlers, which see all but raw clones. */
+    madvise(page, size, MADV_WIPEONFORK);
+    alive_page = page;
+    *alive_page = 1;
+    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+    clew__process_alive = alive_page;
+    atomic_store_explicit(&setup_done, true, memory_order_release);
+}
+
+static struct clew__thread *recycle(void) {
+    for (struct clew__thread *thread = atomic_load(&first); thread; thread = thread->next) {
+        bool free = false;
+        if (atomic_compare_exchange_strong_explicit(&thread->in_use, &free, true, memory_order_acquire,
+                                                    memory_order_relaxed))
+            return thread;
+    }
+    return NULL;
+}
+
+static struct clew__thread *obtain(void) {
+    struct clew__thread *thread = recycle();
+    if (!thread) {
+        thread = clew_memory_allocate(sizeof *thread);
+        if (!thread)
+            return NULL;
+        memset(thread, 0, sizeof *thread);
+        atomic_store(&thread->in_use, true);
+        clew__lock_acquire(&lock);
+        thread->next = atomic_load(&first);
+        atomic_store_explicit(&first, thread, memory_order_release);
+        clew__lock_release(&lock);
+    }
+    thread->id = atomic_fetch_add(&next_id, 1);
+    thread->suppressed = 0;
+    atomic_fetch_add(&in_use_count, 1);
+    return thread;
+}
+
+struct clew__thread *clew__thread_self_slowly(void) {
+    int saved = errno;
+    struct clew__thread *thread;
+    pthread_once(&setup_once, setup);
+    if (!atomic_load_explicit(&setup_done, memory_order_acquire) || *clew__process_alive == 0) {
+        errno = saved;
+        return NULL;
+    }
+    thread = clew__thread_current();
+    if (!thread) {
+        thread = obtain();
+        if (thread && pthread_setspecific(exit_key, thread) != 0) {
+            atomic_fetch_sub(&in_use_count, 1);
+            atomic_store(&thread->in_use, false);
+            thread = NULL;
+        }
+        if (thread)
+            set_current(thread);
+    }
+    errno = saved;
+    return thread;
+}
+
+struct clew__thread *clew__thread_refuse(void) {
+    atomic_fetch_add_explicit(&refused, 1, memory_order_relaxed);
+    return NULL;
+}
+
+struct clew__thread *clew__thread_first(void) {
+    return atomic_load_explicit(&first, memory_order_acquire);
+}
+
+uint32_t clew__thread_count(void) {
+    return atomic_load_explicit(&in_use_count, memory_order_relaxed);
+}
+
+uint64_t clew__thread_reentrant_calls(void) {
+    return atomic_load_explicit(&refused, memory_order_relaxed);
+}
+
+void clew_suppress_thread(void) {
+    struct clew__thread *thread = clew__thread_self();
+    if (thread)
+        thread->suppressed = 1;
+}
+

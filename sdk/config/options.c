@@ -1,0 +1,344 @@
+/* No state: each load is a new set of settings, owned by its caller. Any thread, as far as getenv(3) allows.
+ */
+#include "sdk/config/options.h"
+
+#include "sdk/base/value.h"
+#include "sdk/config/environment.h"
+
+#include <clew/extend.h>
+
+#include <stdlib.h>
+#include <sys/auxv.h>
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/* The specification asks for integers up to 2^31-1; UINT32_MAX means something else in several options. */
+#define INTEGER_MAX ((uint64_t)INT32_MAX)
+
+#define MEMORY_LIMIT_LEAST (UINT64_C(1) << 20) /* of clew_set_memory_limit() */
+#define EXIT_FLUSH_MS_STANDARD 1000u
+
+/* The specification's defaults: Span Limits, and Batching processor. */
+#define LIMIT_STANDARD 128u
+#define MAX_QUEUE_SIZE_STANDARD 2048u
+#define MAX_EXPORT_BATCH_SIZE_STANDARD 512u
+#define SCHEDULE_DELAY_MS_STANDARD 5000u
+#define EXPORT_TIMEOUT_MS_STANDARD 30000u
+
+#define BATCH_SIZE_VARIABLE "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"
+
+clew_limits clew_limits_default(void) {
+    clew_limits limits = {
+        .struct_size = sizeof limits,
+        .attribute_count = LIMIT_STANDARD,
+        .attribute_value_length = CLEW_UNLIMITED,
+        .attribute_value_depth = CLEW__DEPTH_MAX,
+        .event_count = LIMIT_STANDARD,
+        .link_count = LIMIT_STANDARD,
+        .event_attribute_count = LIMIT_STANDARD,
+        .link_attribute_count = LIMIT_STANDARD,
+    };
+    return limits;
+}
+
+clew_batch_options clew_batch_options_default(void) {
+    clew_batch_options batch = {
+        .struct_size = sizeof batch,
+        .max_queue_size = MAX_QUEUE_SIZE_STANDARD,
+        .schedule_delay_ms = SCHEDULE_DELAY_MS_STANDARD,
+        .export_timeout_ms = EXPORT_TIMEOUT_MS_STANDARD,
+        .max_export_batch_size = MAX_EXPORT_BATCH_SIZE_STANDARD,
+    };
+    return batch;
+}
+
+clew_otlp_options clew_otlp_options_default(void) {
+    clew_otlp_options otlp = {.struct_size = sizeof otlp, .timeout_ms = CLEW_TIMEOUT_DEFAULT};
+    return otlp;
+}
+
+/* ---- limits ---- */
+
+static uint32_t read_u32(const char *name, const char *general, uint64_t minimum, uint32_t standard) {
+    const struct clew__env_number number = {minimum, INTEGER_MAX, standard,
+                                            standard == CLEW_UNLIMITED ? "no limit" : NULL};
+    return (uint32_t)clew__env_uint(name, general, &number);
+}
+
+static void load_limits(const clew_limits *given, clew_limits *out) {
+    *out = clew_limits_default();
+    if (!given) {
+        out->attribute_count =
+            read_u32("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT", 0, LIMIT_STANDARD);
+        out->attribute_value_length = read_u32("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+                                               "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", 0, CLEW_UNLIMITED);
+        out->event_count = read_u32("OTEL_SPAN_EVENT_COUNT_LIMIT", NULL, 0, LIMIT_STANDARD);
+        out->link_count = read_u32("OTEL_SPAN_LINK_COUNT_LIMIT", NULL, 0, LIMIT_STANDARD);
+        out->event_attribute_count = read_u32("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", NULL, 0, LIMIT_STANDARD);
+        out->link_attribute_count = read_u32("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", NULL, 0, LIMIT_STANDARD);
+        return;
+    }
+    clew__options_copy(out, sizeof *out, given, sizeof *given);
+    if (out->attribute_value_depth < 1 || out->attribute_value_depth > CLEW__DEPTH_MAX) {
+        clew_log(CLEW_LOG_WARN, "clew_limits",
+                 "clew_limits.attribute_value_depth %u is not between 1 and %u; using %u",
+                 out->attribute_value_depth, CLEW__DEPTH_MAX, CLEW__DEPTH_MAX);
+        out->attribute_value_depth = CLEW__DEPTH_MAX;
+    }
+}
+
+/* ---- batches ---- */
+
+static void clamp_batch_size(clew_batch_options *batch, const char *name, bool say) {
+    if (batch->max_export_batch_size <= batch->max_queue_size)
+        return;
+    if (say)
+        clew_log(CLEW_LOG_WARN, name, "%s %u is more than the queue holds; using %u", name,
+                 batch->max_export_batch_size, batch->max_queue_size);
+    batch->max_export_batch_size = batch->max_queue_size;
+}
+
+void clew__batch_options_correct(clew_batch_options *batch) {
+    if (batch->max_queue_size == 0) {
+        batch->max_queue_size = MAX_QUEUE_SIZE_STANDARD;
+        clew_log(CLEW_LOG_WARN, "clew_batch_options.max_queue_size",
+                 "clew_batch_options.max_queue_size is 0; using %u", batch->max_queue_size);
+    }
+    if (batch->max_export_batch_size == 0) {
+        batch->max_export_batch_size = MAX_EXPORT_BATCH_SIZE_STANDARD;
+        clamp_batch_size(batch, NULL, false);
+        clew_log(CLEW_LOG_WARN, "clew_batch_options.max_export_batch_size",
+                 "clew_batch_options.max_export_batch_size is 0; using %u", batch->max_export_batch_size);
+    }
+    clamp_batch_size(batch, "clew_batch_options.max_export_batch_size", true);
+}
+
+static void load_batch(const clew_batch_options *given, clew_batch_options *out) {
+    *out = clew_batch_options_default();
+    if (given) {
+        clew__options_copy(out, sizeof *out, given, sizeof *given);
+        clew__batch_options_correct(out);
+        return;
+    }
+    out->max_queue_size = read_u32("OTEL_BSP_MAX_QUEUE_SIZE", NULL, 1, MAX_QUEUE_SIZE_STANDARD);
+    out->max_export_batch_size = read_u32(BATCH_SIZE_VARIABLE, NULL, 1, MAX_EXPORT_BATCH_SIZE_STANDARD);
+    out->schedule_delay_ms = read_u32("OTEL_BSP_SCHEDULE_DELAY", NULL, 0, SCHEDULE_DELAY_MS_STANDARD);
+    out->export_timeout_ms = read_u32("OTEL_BSP_EXPORT_TIMEOUT", NULL, 0, EXPORT_TIMEOUT_MS_STANDARD);
+    /* Who only makes the queue smaller than the default batch has made no mistake. */
+    clamp_batch_size(out, BATCH_SIZE_VARIABLE, clew__env_text(BATCH_SIZE_VARIABLE).size != 0);
+}
+
+/* ---- sampler ---- */
+
+enum sampler_name {
+    SAMPLER_ALWAYS_ON,
+    SAMPLER_ALWAYS_OFF,
+    SAMPLER_RATIO,
+    SAMPLER_PARENT_ALWAYS_ON,
+    SAMPLER_PARENT_ALWAYS_OFF,
+    SAMPLER_PARENT_RATIO,
+};
+
+static clew_sampler *ratio_sampler(void) {
+    double ratio = 1.0;
+    clew__env_ratio("OTEL_TRACES_SAMPLER_ARG", "1.0", &ratio);
+    return clew_sampler_trace_id_ratio(ratio);
+}
+
+static clew_sampler *parent_based(clew_sampler *root) {
+    clew_parent_based_options options = {.struct_size = sizeof options, .root = root};
+    return root ? clew_sampler_parent_based(&options) : NULL;
+}
+
+/* The sampler of the environment; NULL when memory runs out. */
+static clew_sampler *load_sampler(void) {
+    static const struct clew__env_choice choices[] = {
+        {"always_on", SAMPLER_ALWAYS_ON},
+        {"always_off", SAMPLER_ALWAYS_OFF},
+        {"traceidratio", SAMPLER_RATIO},
+        {"parentbased_always_on", SAMPLER_PARENT_ALWAYS_ON},
+        {"parentbased_always_off", SAMPLER_PARENT_ALWAYS_OFF},
+        {"parentbased_traceidratio", SAMPLER_PARENT_RATIO},
+        {"jaeger_remote", CLEW__ENV_UNSUPPORTED},
+        {"parentbased_jaeger_remote", CLEW__ENV_UNSUPPORTED},
+        {"xray", CLEW__ENV_UNSUPPORTED},
+    };
+    switch (clew__env_enum("OTEL_TRACES_SAMPLER", choices, COUNT_OF(choices), SAMPLER_PARENT_ALWAYS_ON,
+                           "parentbased_always_on")) {
+    case SAMPLER_ALWAYS_ON:
+        return clew_sampler_always_on();
+    case SAMPLER_ALWAYS_OFF:
+        return clew_sampler_always_off();
+    case SAMPLER_RATIO:
+        return ratio_sampler();
+    case SAMPLER_PARENT_RATIO:
+        return parent_based(ratio_sampler());
+    case SAMPLER_PARENT_ALWAYS_OFF:
+        return parent_based(clew_sampler_always_off());
+    default:
+        return parent_based(clew_sampler_always_on());
+    }
+}
+
+/* ---- exporters ---- */
+
+/* The bits of a list; 0 for `none`, and the OTLP one when the list says nothing of use. */
+static uint32_t read_exporters(const char *source, struct clew__slice text, bool *asks_for_otlp) {
+    static const struct clew__env_choice choices[] = {
+        {"none", 0},
+        {"otlp", CLEW__EXPORTER_OTLP},
+        {"console", CLEW__EXPORTER_CONSOLE},
+        {"otlp/stdout", CLEW__EXPORTER_OTLP_STDOUT},
+        {"zipkin", CLEW__ENV_UNSUPPORTED},
+        {"logging", CLEW__ENV_UNSUPPORTED},
+    };
+    int values[COUNT_OF(choices)];
+    size_t count = clew__env_list(source, text, choices, COUNT_OF(choices), values, "otlp");
+    uint32_t bits = count ? 0 : CLEW__EXPORTER_OTLP;
+    bool none = false;
+    for (size_t i = 0; i < count; i++) {
+        bits |= (uint32_t)values[i];
+        none = none || values[i] == 0;
+    }
+    if (none && bits)
+        clew_log(CLEW_LOG_WARN, source, "%s names \"none\" beside other exporters; \"none\" is ignored",
+                 source);
+    *asks_for_otlp = count && (bits & CLEW__EXPORTER_OTLP);
+    return bits;
+}
+
+/* The path of the variable; nothing in a program that runs with more rights than its caller, whose files it
+ * would write. */
+static struct clew__slice otlp_file_of_environment(void) {
+    struct clew__slice path = clew__env_text("CLEW_OTLP_FILE");
+    if (path.size == 0 || !getauxval(AT_SECURE))
+        return path;
+    clew_log(CLEW_LOG_WARN, "CLEW_OTLP_FILE",
+             "CLEW_OTLP_FILE is ignored in a program with raised privileges");
+    return clew__slice_of(NULL, 0);
+}
+
+static int load_exporters(const clew_options *options, struct clew__settings *out) {
+    const char *source = options->exporters ? "clew_options.exporters" : "OTEL_TRACES_EXPORTER";
+    struct clew__slice path = clew__slice_text(options->otlp_file);
+    bool asks_for_otlp;
+
+    out->exporters = read_exporters(
+        source, options->exporters ? clew__slice_text(options->exporters) : clew__env_text(source),
+        &asks_for_otlp);
+    out->otlp = options->otlp;
+    if (!out->otlp && (out->exporters & CLEW__EXPORTER_OTLP)) {
+        out->exporters &= ~CLEW__EXPORTER_OTLP;
+        clew_log(asks_for_otlp ? CLEW_LOG_WARN : CLEW_LOG_DEBUG, "otlp_without_network",
+                 "the program is built without the network exporter; \"otlp\" is ignored");
+    }
+    out->otlp_options = clew_otlp_options_default();
+    if (options->otlp_options)
+        clew__options_copy(&out->otlp_options, sizeof out->otlp_options, options->otlp_options,
+                           sizeof *options->otlp_options);
+
+    if (!options->otlp_file)
+        path = otlp_file_of_environment();
+    if (path.size == 0)
+        return CLEW_OK;
+    out->otlp_file = clew_memory_copy_text(path.data, path.size);
+    if (!out->otlp_file)
+        return CLEW_ENOMEM;
+    out->exporters |= CLEW__EXPORTER_OTLP_FILE;
+    return CLEW_OK;
+}
+
+/* ---- propagator ---- */
+
+enum propagator_name { PROPAGATOR_NONE, PROPAGATOR_TRACECONTEXT, PROPAGATOR_BAGGAGE };
+
+/* The propagator of the environment; NULL when memory runs out. */
+static clew_propagator *load_propagator(void) {
+    static const char name[] = "OTEL_PROPAGATORS";
+    static const struct clew__env_choice choices[] = {
+        {"none", PROPAGATOR_NONE},          {"tracecontext", PROPAGATOR_TRACECONTEXT},
+        {"baggage", PROPAGATOR_BAGGAGE},    {"b3", CLEW__ENV_UNSUPPORTED},
+        {"b3multi", CLEW__ENV_UNSUPPORTED}, {"jaeger", CLEW__ENV_UNSUPPORTED},
+        {"xray", CLEW__ENV_UNSUPPORTED},    {"ottrace", CLEW__ENV_UNSUPPORTED},
+    };
+    int values[COUNT_OF(choices)];
+    clew_propagator *members[COUNT_OF(choices)];
+    size_t member_count = 0;
+    size_t count = clew__env_list(name, clew__env_text(name), choices, COUNT_OF(choices), values,
+                                  "tracecontext,baggage");
+    if (count == 0) {
+        values[count++] = PROPAGATOR_TRACECONTEXT;
+        values[count++] = PROPAGATOR_BAGGAGE;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (values[i] != PROPAGATOR_NONE)
+            members[member_count++] = values[i] == PROPAGATOR_TRACECONTEXT ? clew_propagator_tracecontext()
+                                                                           : clew_propagator_baggage();
+    if (member_count && member_count < count)
+        clew_log(CLEW_LOG_WARN, name, "%s names \"none\" beside other propagators; \"none\" is ignored",
+                 name);
+    if (member_count == 0)
+        return clew_propagator_none();
+    return member_count == 1 ? members[0] : clew_propagator_composite(members, member_count);
+}
+
+/* ---- all of it ---- */
+
+bool clew__settings_log_level(clew_log_level *out) {
+    static const struct clew__env_choice choices[] = {
+        {"none", CLEW_LOG_NONE},   {"fatal", CLEW_LOG_ERROR}, {"error", CLEW_LOG_ERROR},
+        {"warn", CLEW_LOG_WARN},   {"info", CLEW_LOG_INFO},   {"debug", CLEW_LOG_DEBUG},
+        {"trace", CLEW_LOG_DEBUG},
+    };
+    const int unset = -1;
+    int level = clew__env_enum("OTEL_LOG_LEVEL", choices, COUNT_OF(choices), unset, "info");
+    if (level == unset)
+        return false;
+    *out = (clew_log_level)level;
+    return true;
+}
+
+static uint32_t load_exit_flush(uint32_t given) {
+    if (given == CLEW_NO_EXIT_FLUSH)
+        return 0;
+    return given ? given : read_u32("CLEW_EXIT_FLUSH_MS", NULL, 0, EXIT_FLUSH_MS_STANDARD);
+}
+
+int clew__settings_load(const clew_options *options, struct clew__settings *out) {
+    static const struct clew__env_number memory = {MEMORY_LIMIT_LEAST, INT64_MAX, 0, "the default"};
+    clew_options given = {0};
+    int status;
+
+    memset(out, 0, sizeof *out);
+    if (options)
+        clew__options_copy(&given, sizeof given, options, sizeof *options);
+    if (clew__env_text("OTEL_CONFIG_FILE").size)
+        clew_log(CLEW_LOG_WARN, "OTEL_CONFIG_FILE",
+                 "OTEL_CONFIG_FILE is not supported; using the other variables");
+
+    out->disabled = clew__env_bool("OTEL_SDK_DISABLED") || (given.flags & CLEW_INIT_DISABLED);
+    out->ignore_traceparent =
+        (given.flags & CLEW_INIT_IGNORE_TRACEPARENT) || clew__env_bool("CLEW_IGNORE_TRACEPARENT");
+    out->memory_limit = clew__env_uint("CLEW_MEMORY_LIMIT", NULL, &memory);
+    out->exit_flush_ms = load_exit_flush(given.exit_flush_ms);
+    out->resource = given.resource;
+    load_limits(given.limits, &out->limits);
+    load_batch(given.batch, &out->batch);
+    out->sampler = given.sampler ? given.sampler : load_sampler();
+    out->propagator = given.propagator ? given.propagator : load_propagator();
+    status = load_exporters(&given, out);
+    if (status == CLEW_OK && (!out->sampler || !out->propagator))
+        status = CLEW_ENOMEM;
+    if (status != CLEW_OK)
+        clew__settings_fini(out);
+    return status;
+}
+
+void clew__settings_fini(struct clew__settings *settings) {
+    clew_sampler_unref(settings->sampler);
+    clew_resource_unref(settings->resource);
+    if (settings->propagator)
+        clew_propagator_free(settings->propagator);
+    clew_memory_release(settings->otlp_file);
+    memset(settings, 0, sizeof *settings);
+}

@@ -1,0 +1,262 @@
+/* Owns the threads of blocking exporters, one each, started at the first batch. A thread and its exporter are freed by
+ * whoever of the two lets go last: one that is stuck in the host's code is left to itself. */
+#include "sdk/pipeline/offload.h"
+
+#include <clew/extend.h>
+
+#include "sdk/base/clock.h"
+#include "sdk/pipeline/request.h"
+#include "sdk/pipeline/worker.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+enum job { JOB_NONE = 0, JOB_WAITING, JOB_RUNNING, JOB_DONE };
+
+struct offload {
+    clew_exporter inner;
+    pthread_mutex_t mutex; /* guards everything below */
+    pthread_cond_t changed;
+    bool has_thread;
+    bool leaving; /* destroyed: the thread ends, and frees all when it is the last */
+    bool wanted;  /* the stream still waits for the job */
+    enum job job;
+    struct clew__outgoing *outgoing;
+    uint64_t deadline;
+    clew_export_outcome outcome;
+    clew_export_report report;
+};
+
+static uint32_t time_left(uint64_t deadline) {
+    uint64_t now = clew__monotonic_nano(), left;
+    if (deadline == UINT64_MAX)
+        return 0;
+    left = deadline > now ? (deadline - now) / CLEW__NANO_PER_MILLI : 0;
+    return left == 0 ? 1 : left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
+}
+
+static clew_export_outcome export_now(const clew_exporter *inner, const clew_batch *batch, uint64_t deadline,
+                                      clew_export_report *report) {
+    clew_export_outcome outcome = inner->export_batch(inner->self, batch, time_left(deadline), report);
+    report->reason[sizeof report->reason - 1] = '\0';
+    return outcome == CLEW_EXPORT_PENDING ? CLEW_EXPORT_UNKNOWN : outcome;
+}
+
+static void offload_free(struct offload *offload) {
+    if (offload->inner.destroy)
+        offload->inner.destroy(offload->inner.self);
+    pthread_mutex_destroy(&offload->mutex);
+    pthread_cond_destroy(&offload->changed);
+    clew_memory_release(offload);
+}
+
+static void run_job(struct offload *offload) {
+    struct clew__outgoing *outgoing = offload->outgoing;
+    uint64_t deadline = offload->deadline;
+    clew_export_report report = {0, ""};
+    clew_export_outcome outcome;
+    offload->job = JOB_RUNNING;
+    pthread_mutex_unlock(&offload->mutex);
+    outcome = export_now(&offload->inner, &outgoing->batch, deadline, &report);
+    clew__outgoing_unref(outgoing);
+    pthread_mutex_lock(&offload->mutex);
+    offload->outgoing = NULL;
+    offload->outcome = outcome;
+    offload->report = report;
+    offload->job = offload->wanted ? JOB_DONE : JOB_NONE;
+    clew__worker_wake();
+}
+
+static void *offload_thread(void *argument) {
+    struct offload *offload = argument;
+    prctl(PR_SET_NAME, "clew-exporter");
+    clew_suppress_thread();
+    pthread_mutex_lock(&offload->mutex);
+    while (!offload->leaving) {
+        if (offload->job == JOB_WAITING)
+            run_job(offload);
+        else
+            pthread_cond_wait(&offload->changed, &offload->mutex);
+    }
+    pthread_mutex_unlock(&offload->mutex);
+    offload_free(offload);
+    return NULL;
+}
+
+/* Caller holds the mutex. */
+static bool start_thread(struct offload *offload) {
+    sigset_t all, before;
+    pthread_attr_t attributes;
+    pthread_t thread;
+    if (offload->has_thread)
+        return true;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    offload->has_thread = pthread_create(&thread, &attributes, offload_thread, offload) == 0;
+    pthread_attr_destroy(&attributes);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return offload->has_thread;
+}
+
+static clew_export_outcome offload_start(void *self, const clew_batch *batch, uint64_t deadline,
+                                         clew_export_report *report) {
+    struct offload *offload = self;
+    clew_export_outcome outcome = CLEW_EXPORT_PENDING;
+    pthread_mutex_lock(&offload->mutex);
+    if (offload->job == JOB_RUNNING) {
+        strcpy(report->reason, "the exporter is still busy with an earlier batch");
+        outcome = CLEW_EXPORT_FAILED;
+    } else if (!start_thread(offload)) {
+        strcpy(report->reason, "no thread for a blocking exporter");
+        outcome = CLEW_EXPORT_FAILED;
+    } else {
+        offload->outgoing = (struct clew__outgoing *)((char *)(uintptr_t)batch - offsetof(struct clew__outgoing, batch));
+        atomic_fetch_add(&offload->outgoing->references, 1);
+        offload->deadline = deadline;
+        offload->wanted = true;
+        offload->job = JOB_WAITING;
+        pthread_cond_signal(&offload->changed);
+    }
+    pthread_mutex_unlock(&offload->mutex);
+    return outcome;
+}
+
+static size_t offload_wait(void *self, clew_poll *descriptors, size_t capacity, uint64_t *wake) {
+    (void)self;
+    (void)descriptors;
+    (void)capacity;
+    *wake = UINT64_MAX; /* the thread wakes the worker itself */
+    return 0;
+}
+
+static clew_export_outcome offload_step(void *self, const clew_poll *descriptors, size_t count, uint64_t now,
+                                        clew_export_report *report) {
+    struct offload *offload = self;
+    clew_export_outcome outcome = CLEW_EXPORT_PENDING;
+    (void)descriptors;
+    (void)count;
+    (void)now;
+    pthread_mutex_lock(&offload->mutex);
+    if (offload->job == JOB_DONE) {
+        outcome = offload->outcome;
+        *report = offload->report;
+        offload->job = JOB_NONE;
+    }
+    pthread_mutex_unlock(&offload->mutex);
+    return outcome;
+}
+
+static clew_export_outcome offload_cancel(void *self) {
+    struct offload *offload = self;
+    clew_export_outcome outcome = CLEW_EXPORT_UNKNOWN;
+    pthread_mutex_lock(&offload->mutex);
+    offload->wanted = false;
+    if (offload->job == JOB_WAITING) {
+        clew__outgoing_unref(offload->outgoing);
+        offload->outgoing = NULL;
+        offload->job = JOB_NONE;
+        outcome = CLEW_EXPORT_FAILED;
+    } else if (offload->job == JOB_DONE) {
+        offload->job = JOB_NONE;
+        outcome = offload->outcome;
+    }
+    pthread_mutex_unlock(&offload->mutex);
+    return outcome;
+}
+
+static void offload_forked(void *self) {
+    struct offload *offload = self;
+    pthread_mutex_init(&offload->mutex, NULL);
+    pthread_cond_init(&offload->changed, NULL);
+    offload->has_thread = false;
+    offload->job = JOB_NONE;
+    clew__outgoing_unref(offload->outgoing);
+    offload->outgoing = NULL;
+    if (offload->inner.forked)
+        offload->inner.forked(offload->inner.self);
+}
+
+static void offload_destroy(void *self) {
+    struct offload *offload = self;
+    bool threaded;
+    pthread_mutex_lock(&offload->mutex);
+    threaded = offload->has_thread;
+    offload->leaving = true;
+    pthread_cond_signal(&offload->changed);
+    pthread_mutex_unlock(&offload->mutex);
+    if (!threaded)
+        offload_free(offload);
+}
+
+/* A local exporter on the worker: concluded as soon as it is begun. */
+static clew_export_outcome local_start(void *self, const clew_batch *batch, uint64_t deadline,
+                                       clew_export_report *report) {
+    return export_now(&((struct offload *)self)->inner, batch, deadline, report);
+}
+
+static clew_export_outcome local_step(void *self, const clew_poll *descriptors, size_t count, uint64_t now,
+                                      clew_export_report *report) {
+    (void)self;
+    (void)descriptors;
+    (void)count;
+    (void)now;
+    (void)report;
+    return CLEW_EXPORT_UNKNOWN; /* never under way */
+}
+
+static clew_export_outcome local_cancel(void *self) {
+    (void)self;
+    return CLEW_EXPORT_UNKNOWN;
+}
+
+static void local_destroy(void *self) {
+    offload_free(self);
+}
+
+static void local_forked(void *self) {
+    struct offload *offload = self;
+    if (offload->inner.forked)
+        offload->inner.forked(offload->inner.self);
+}
+
+int clew__offload_wrap(const clew_exporter *exporter, clew_exporter *out) {
+    struct offload *offload;
+    if (exporter->start) {
+        *out = *exporter;
+        return exporter->step && exporter->cancel ? CLEW_OK : CLEW_EINVAL;
+    }
+    if (!exporter->export_batch)
+        return CLEW_EINVAL;
+    offload = clew_memory_allocate(sizeof *offload);
+    if (!offload)
+        return CLEW_ENOMEM;
+    memset(offload, 0, sizeof *offload);
+    offload->inner = *exporter;
+    pthread_mutex_init(&offload->mutex, NULL);
+    pthread_cond_init(&offload->changed, NULL);
+    memset(out, 0, sizeof *out);
+    out->struct_size = sizeof *out;
+    out->flags = exporter->flags;
+    out->name = exporter->name;
+    out->self = offload;
+    if (exporter->flags & CLEW_EXPORTER_LOCAL) {
+        out->start = local_start;
+        out->step = local_step;
+        out->cancel = local_cancel;
+        out->destroy = local_destroy;
+        out->forked = local_forked;
+    } else {
+        out->start = offload_start;
+        out->wait = offload_wait;
+        out->step = offload_step;
+        out->cancel = offload_cancel;
+        out->destroy = offload_destroy;
+        out->forked = offload_forked;
+    }
+    return CLEW_OK;
+}

@@ -1,0 +1,413 @@
+/* Owns the providers and their pipelines, in one list under a mutex. Providers are never freed; after shutdown only
+ * their books are left. Recording threads read snapshots and take no lock here. */
+#include "sdk/trace/provider.h"
+
+#include "sdk/base/clock.h"
+#include "sdk/base/lock.h"
+#include "sdk/base/memory.h"
+#include "sdk/base/struct_size.h"
+#include "sdk/config/options.h"
+#include "sdk/context/context.h"
+#include "sdk/pipeline/worker.h"
+#include "sdk/trace/slot.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#define PROVIDERS_MAX 1000u
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct clew_provider *providers;
+static uint32_t provider_count;
+static pthread_once_t setup_once = PTHREAD_ONCE_INIT;
+static bool locked_for_fork;
+
+static const struct clew__pipelines no_pipelines;
+
+/* ---- fork ---- */
+
+static void before_fork(void) {
+    locked_for_fork = pthread_mutex_trylock(&mutex) == 0;
+}
+
+static void after_fork_in_parent(void) {
+    if (locked_for_fork)
+        pthread_mutex_unlock(&mutex);
+}
+
+static void after_fork_in_child(struct clew__thread *self) {
+    (void)self;
+    pthread_mutex_init(&mutex, NULL);
+    for (struct clew_provider *provider = providers; provider; provider = provider->next) {
+        const struct clew__pipelines *pipelines = atomic_load(&provider->pipelines);
+        for (size_t i = 0; i < pipelines->count; i++)
+            if (pipelines->list[i].kind == CLEW__PIPELINE_SIMPLE)
+                clew__simple_forked(pipelines->list[i].as.simple);
+        clew__origin_forked(&provider->origin);
+    }
+}
+
+static void setup(void) {
+    static const struct clew__thread_hooks hooks = {NULL, before_fork, after_fork_in_parent, after_fork_in_child};
+    clew__context_setup();
+    clew__slot_setup();
+    clew__worker_setup();
+    clew__thread_register_hooks(&hooks);
+}
+
+void clew__library_setup(void) {
+    pthread_once(&setup_once, setup);
+}
+
+/* ---- making ---- */
+
+static void read_options(struct clew_provider *provider, const clew_provider_options *given) {
+    clew_provider_options options = {0};
+    if (given)
+        clew__options_copy(&options, sizeof options, given, sizeof options);
+    provider->limits = clew_limits_default();
+    if (options.limits)
+        clew__options_copy(&provider->limits, sizeof provider->limits, options.limits, sizeof provider->limits);
+    if (options.id_generator)
+        clew__options_copy(&provider->id_generator, sizeof provider->id_generator, options.id_generator,
+                           sizeof provider->id_generator);
+    if (provider->limits.attribute_value_depth < 1 || provider->limits.attribute_value_depth > CLEW__DEPTH_MAX)
+        provider->limits.attribute_value_depth = CLEW__DEPTH_MAX;
+    provider->value_limits.length = provider->limits.attribute_value_length;
+    provider->value_limits.depth = provider->limits.attribute_value_depth;
+    provider->sampler = options.sampler ? options.sampler : clew_sampler_parent_based(NULL);
+    provider->origin.resource = options.resource ? options.resource : clew_resource_default(NULL);
+    if (!provider->sampler)
+        provider->sampler = clew_sampler_always_on();
+}
+
+clew_provider *clew_provider_new(const clew_provider_options *options) {
+    struct clew_provider *provider = clew_memory_allocate(sizeof *provider);
+    bool full;
+    clew__library_setup();
+    if (!provider)
+        return NULL;
+    memset(provider, 0, sizeof *provider);
+    atomic_store(&provider->pipelines, &no_pipelines);
+    read_options(provider, options);
+    pthread_mutex_lock(&mutex);
+    full = provider_count >= PROVIDERS_MAX;
+    provider->number = full ? UINT32_MAX : clew__account_number();
+    full = provider->number == UINT32_MAX;
+    if (!full) {
+        provider_count++;
+        provider->next = providers;
+        providers = provider;
+    }
+    pthread_mutex_unlock(&mutex);
+    if (full) {
+        clew_sampler_unref((clew_sampler *)(uintptr_t)provider->sampler);
+        clew__origin_fini(&provider->origin);
+        clew_memory_release(provider);
+        return NULL;
+    }
+    return provider;
+}
+
+/* Publishes a snapshot with one pipeline more. Caller holds the mutex. */
+static int add_locked(struct clew_provider *provider, const struct clew__pipeline *added) {
+    const struct clew__pipelines *before = atomic_load(&provider->pipelines);
+    struct clew__pipelines *after;
+    if (provider->shut_down)
+        return CLEW_ESHUTDOWN;
+    if (before->count == CLEW_PIPELINES_MAX)
+        return CLEW_ELIMIT;
+    after = clew_memory_allocate(sizeof *after);
+    if (!after)
+        return CLEW_ENOMEM;
+    *after = *before;
+    after->replaced = (struct clew__pipelines *)(uintptr_t)before;
+    after->list[after->count++] = *added;
+    if (added->kind == CLEW__PIPELINE_CUSTOM) {
+        after->has_on_start |= added->as.custom->processor.on_start != NULL;
+        after->has_on_ending |= added->as.custom->processor.on_ending != NULL;
+    }
+    atomic_store_explicit(&provider->pipelines, after, memory_order_release);
+    return CLEW_OK;
+}
+
+static int add(struct clew_provider *provider, const struct clew__pipeline *added) {
+    int result;
+    pthread_mutex_lock(&mutex);
+    result = add_locked(provider, added);
+    pthread_mutex_unlock(&mutex);
+    return result;
+}
+
+/* A copy of what the program gave, as far as this library knows it. */
+static bool copy_exporter(clew_exporter *out, const clew_exporter *given) {
+    memset(out, 0, sizeof *out);
+    if (!given)
+        return false;
+    clew__options_copy(out, sizeof *out, given, sizeof *out);
+    if (!out->name)
+        out->name = "exporter";
+    return out->export_batch || (out->start && out->step && out->cancel);
+}
+
+static void destroy_exporter(const clew_exporter *exporter) {
+    if (exporter->destroy)
+        exporter->destroy(exporter->self);
+}
+
+static int add_stream(struct clew_provider *provider, const clew_exporter *exporter,
+                      const clew_batch_options *options, bool immediate) {
+    struct clew__pipeline pipeline = {.kind = CLEW__PIPELINE_STREAM};
+    int result;
+    pipeline.as.stream = clew__stream_new(exporter, options, immediate, &provider->origin);
+    if (!pipeline.as.stream)
+        return CLEW_ENOMEM;
+    /* The worker must know a stream before a span can be offered to it. */
+    clew__worker_add(pipeline.as.stream);
+    result = add(provider, &pipeline);
+    if (result != CLEW_OK)
+        clew__worker_close(&pipeline.as.stream, 1, clew__monotonic_nano());
+    return result;
+}
+
+int clew_provider_add_batch(clew_provider *provider, const clew_exporter *exporter,
+                            const clew_batch_options *options) {
+    clew_batch_options chosen = clew_batch_options_default();
+    clew_exporter own;
+    if (!copy_exporter(&own, exporter) || !provider) {
+        destroy_exporter(&own);
+        return CLEW_EINVAL;
+    }
+    if (options)
+        clew__options_copy(&chosen, sizeof chosen, options, sizeof chosen);
+    clew__batch_options_correct(&chosen);
+    return add_stream(provider, &own, &chosen, false);
+}
+
+int clew_provider_add_simple(clew_provider *provider, const clew_exporter *exporter) {
+    struct clew__pipeline pipeline = {.kind = CLEW__PIPELINE_SIMPLE};
+    clew_exporter own;
+    int result;
+    if (!copy_exporter(&own, exporter) || !provider) {
+        destroy_exporter(&own);
+        return CLEW_EINVAL;
+    }
+    if (!(own.flags & CLEW_EXPORTER_LOCAL) || !own.export_batch) {
+        clew_batch_options options = clew_batch_options_default();
+        options.max_export_batch_size = 1;
+        return add_stream(provider, &own, &options, true);
+    }
+    pipeline.as.simple = clew__simple_new(&own, &provider->origin);
+    if (!pipeline.as.simple)
+        return CLEW_ENOMEM;
+    result = add(provider, &pipeline);
+    if (result != CLEW_OK) {
+        clew__simple_close(pipeline.as.simple, UINT64_MAX);
+        clew__simple_free(pipeline.as.simple);
+    }
+    return result;
+}
+
+bool clew__custom_enter(struct clew__custom *custom) {
+    atomic_fetch_add(&custom->running, 1);
+    if (!atomic_load(&custom->closed))
+        return true;
+    clew__custom_leave(custom);
+    return false;
+}
+
+void clew__custom_leave(struct clew__custom *custom) {
+    atomic_fetch_sub(&custom->running, 1);
+}
+
+/* Closes a processor, waits for the calls that run, and destroys it; one that never returns is left alone. */
+static bool close_custom(struct clew__custom *custom, uint64_t deadline) {
+    atomic_store(&custom->closed, true);
+    for (unsigned round = 0; atomic_load(&custom->running) > 0; round++) {
+        if (clew__monotonic_nano() >= deadline)
+            return false;
+        clew__wait_a_little(round);
+    }
+    if (custom->processor.destroy)
+        custom->processor.destroy(custom->processor.self);
+    return true;
+}
+
+int clew_provider_add_processor(clew_provider *provider, const clew_processor *processor) {
+    struct clew__pipeline pipeline = {.kind = CLEW__PIPELINE_CUSTOM};
+    struct clew__custom *custom;
+    int result = CLEW_ENOMEM;
+    if (!provider || !processor)
+        return CLEW_EINVAL;
+    custom = clew_memory_allocate(sizeof *custom);
+    if (!custom) {
+        if (processor->destroy)
+            processor->destroy(processor->self);
+        return CLEW_ENOMEM;
+    }
+    memset(custom, 0, sizeof *custom);
+    clew__options_copy(&custom->processor, sizeof custom->processor, processor, sizeof custom->processor);
+    custom->number = clew__account_number();
+    pipeline.as.custom = custom;
+    if (custom->number != UINT32_MAX)
+        result = add(provider, &pipeline);
+    if (result != CLEW_OK) {
+        close_custom(custom, UINT64_MAX);
+        clew_memory_release(custom);
+    }
+    return result;
+}
+
+void clew_provider_set_global(clew_provider *provider) {
+    clew__tracer_set_global_provider(provider);
+}
+
+/* ---- flush and shutdown ---- */
+
+static uint32_t ms_until(uint64_t deadline) {
+    uint64_t now = clew__monotonic_nano();
+    return deadline > now ? (uint32_t)((deadline - now) / CLEW__NANO_PER_MILLI) : 0;
+}
+
+static size_t streams_of(const struct clew__pipelines *pipelines, struct clew__stream **streams) {
+    size_t count = 0;
+    for (size_t i = 0; i < pipelines->count; i++)
+        if (pipelines->list[i].kind == CLEW__PIPELINE_STREAM)
+            streams[count++] = pipelines->list[i].as.stream;
+    return count;
+}
+
+static clew_delivery delivery_of(const struct clew__worker_result *result) {
+    clew_delivery delivery = {CLEW_OK, result->delivered, result->failed, result->unknown};
+    if (!result->in_time)
+        delivery.status = CLEW_ETIMEDOUT;
+    else if (result->failed || result->unknown)
+        delivery.status = CLEW_EIO;
+    return delivery;
+}
+
+static void note(clew_delivery *delivery, int status) {
+    if (status != CLEW_OK && delivery->status == CLEW_OK)
+        delivery->status = status;
+}
+
+clew_delivery clew_provider_flush(clew_provider *provider, uint32_t timeout_ms) {
+    uint64_t deadline = clew__deadline(timeout_ms);
+    struct clew__stream *streams[CLEW_PIPELINES_MAX];
+    const struct clew__pipelines *pipelines;
+    struct clew__worker_result result;
+    clew_delivery delivery = {CLEW_ESHUTDOWN, 0, 0, 0};
+    if (!provider)
+        return delivery;
+    pipelines = atomic_load(&provider->pipelines);
+    pthread_mutex_lock(&mutex);
+    if (provider->shut_down)
+        pipelines = NULL;
+    pthread_mutex_unlock(&mutex);
+    if (!pipelines)
+        return delivery;
+    result = clew__worker_flush(streams, streams_of(pipelines, streams), deadline);
+    delivery = delivery_of(&result);
+    for (size_t i = 0; i < pipelines->count; i++) {
+        const clew_processor *processor = &pipelines->list[i].as.custom->processor;
+        if (pipelines->list[i].kind == CLEW__PIPELINE_CUSTOM && processor->flush)
+            note(&delivery, processor->flush(processor->self, ms_until(deadline)));
+    }
+    return delivery;
+}
+
+/* Takes the pipelines away from recording threads; NULL when it has happened before. */
+static const struct clew__pipelines *take_pipelines(struct clew_provider *provider) {
+    const struct clew__pipelines *pipelines = NULL;
+    pthread_mutex_lock(&mutex);
+    if (!provider->shut_down) {
+        provider->shut_down = true;
+        pipelines = atomic_load(&provider->pipelines);
+        provider->all = pipelines;
+        atomic_store_explicit(&provider->pipelines, &no_pipelines, memory_order_release);
+    }
+    pthread_mutex_unlock(&mutex);
+    return pipelines;
+}
+
+clew_delivery clew_provider_shutdown(clew_provider *provider, uint32_t timeout_ms) {
+    uint64_t deadline = clew__deadline(timeout_ms);
+    struct clew__stream *streams[CLEW_PIPELINES_MAX];
+    const struct clew__pipelines *pipelines = provider ? take_pipelines(provider) : NULL;
+    struct clew__worker_result result;
+    clew_delivery delivery = {CLEW_ESHUTDOWN, 0, 0, 0};
+    if (!pipelines)
+        return delivery;
+    result = clew__worker_close(streams, streams_of(pipelines, streams), deadline);
+    delivery = delivery_of(&result);
+    for (size_t i = 0; i < pipelines->count; i++) {
+        const struct clew__pipeline *pipeline = &pipelines->list[i];
+        if (pipeline->kind == CLEW__PIPELINE_CUSTOM) {
+            const clew_processor *processor = &pipeline->as.custom->processor;
+            if (processor->shutdown)
+                note(&delivery, processor->shutdown(processor->self, ms_until(deadline)));
+            if (!close_custom(pipeline->as.custom, deadline))
+                note(&delivery, CLEW_ETIMEDOUT);
+        } else if (pipeline->kind == CLEW__PIPELINE_SIMPLE && !clew__simple_close(pipeline->as.simple, deadline)) {
+            note(&delivery, CLEW_ETIMEDOUT);
+        }
+    }
+    return delivery;
+}
+
+/* ---- books ---- */
+
+static void custom_stats(const struct clew__custom *custom, clew_pipeline_stats *out) {
+    out->name = "processor";
+    out->exported = clew__account_sum(custom->number, CLEW__EXPORTED);
+    out->dropped_shutdown = clew__account_sum(custom->number, CLEW__DROPPED_SHUTDOWN);
+    out->offered = clew__account_sum(custom->number, CLEW__OFFERED);
+}
+
+static void pipeline_stats(const struct clew__pipeline *pipeline, clew_pipeline_stats *out) {
+    switch (pipeline->kind) {
+    case CLEW__PIPELINE_STREAM:
+        clew__stream_stats(pipeline->as.stream, out);
+        break;
+    case CLEW__PIPELINE_SIMPLE:
+        clew__simple_stats(pipeline->as.simple, out);
+        break;
+    case CLEW__PIPELINE_CUSTOM:
+        custom_stats(pipeline->as.custom, out);
+        break;
+    }
+}
+
+void clew_stats_of(const clew_provider *provider, clew_stats_data *out) {
+    const struct clew__pipelines *pipelines;
+    memset(out, 0, sizeof *out);
+    clew__span_misuse(&out->null_spans, &out->stale_spans);
+    out->bad_tokens = clew__context_bad_tokens();
+    out->reentrant = clew__thread_reentrant_calls();
+    out->memory_used = clew__budget_used();
+    out->memory_limit = clew__budget_limit();
+    if (!provider)
+        provider = clew_provider_get_global();
+    if (!provider)
+        return;
+    pthread_mutex_lock(&mutex);
+    pipelines = provider->shut_down ? provider->all : atomic_load(&provider->pipelines);
+    out->pipeline_count = pipelines->count;
+    for (size_t i = 0; i < pipelines->count; i++)
+        pipeline_stats(&pipelines->list[i], &out->pipelines[i]);
+    out->ended = clew__account_sum(provider->number, CLEW__ENDED);
+    out->open = clew__slot_count_open(provider);
+    out->started = clew__account_sum(provider->number, CLEW__STARTED);
+    out->not_recorded = clew__account_sum(provider->number, CLEW__NOT_RECORDED);
+    out->not_recorded_memory = clew__account_sum(provider->number, CLEW__NOT_RECORDED_MEMORY);
+    out->dropped_attributes = clew__account_sum(provider->number, CLEW__DROPPED_ATTRIBUTES);
+    out->dropped_events = clew__account_sum(provider->number, CLEW__DROPPED_EVENTS);
+    out->dropped_links = clew__account_sum(provider->number, CLEW__DROPPED_LINKS);
+    pthread_mutex_unlock(&mutex);
+}
+
+clew_stats_data clew_stats(void) {
+    clew_stats_data data;
+    clew_stats_of(NULL, &data);
+    return data;
+}

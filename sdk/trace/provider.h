@@ -1,0 +1,80 @@
+/* Providers and tracers inside the library.
+ *
+ * What a provider goes by is fixed when it is made; its list of pipelines is an immutable snapshot, replaced as a whole.
+ * Providers, tracers and snapshots live as long as the process: whoever looks at one needs no count and no lock. */
+#ifndef CLEW_TRACE_PROVIDER_H
+#define CLEW_TRACE_PROVIDER_H
+
+#include <clew/diagnostics.h>
+#include <clew/provider.h>
+
+#include "sdk/base/value.h"
+#include "sdk/pipeline/simple.h"
+#include "sdk/pipeline/stream.h"
+
+enum clew__pipeline_kind { CLEW__PIPELINE_STREAM, CLEW__PIPELINE_SIMPLE, CLEW__PIPELINE_CUSTOM };
+
+/* A custom processor with its books. */
+struct clew__custom {
+    clew_processor processor;
+    uint32_t number;
+    atomic_bool closed;
+    atomic_uint running; /* calls into the processor: it is destroyed when there is none */
+};
+
+/* Around every call into a custom processor; false once it is closed. */
+bool clew__custom_enter(struct clew__custom *custom);
+void clew__custom_leave(struct clew__custom *custom);
+
+struct clew__pipeline {
+    enum clew__pipeline_kind kind;
+    union {
+        struct clew__stream *stream;
+        struct clew__simple *simple;
+        struct clew__custom *custom;
+    } as;
+};
+
+struct clew__pipelines {
+    size_t count;
+    bool has_on_start, has_on_ending;
+    struct clew__pipelines *replaced; /* the snapshot before this one */
+    struct clew__pipeline list[CLEW_PIPELINES_MAX];
+};
+
+struct clew_provider {
+    _Atomic(const struct clew__pipelines *) pipelines; /* never NULL; empty after shutdown */
+    const clew_sampler *sampler;
+    clew_limits limits;
+    struct clew__value_limits value_limits;
+    clew_id_generator id_generator; /* functions NULL: random */
+    uint32_t number;                /* of its accounts */
+    bool shut_down;                 /* under the registry's lock */
+    const struct clew__pipelines *all; /* what was in use at the shutdown, for the books */
+    struct clew__origin origin;
+    struct clew_provider *next;
+};
+
+struct clew_tracer {
+    _Atomic(struct clew_provider *) provider; /* of the global ones it changes; NULL: no SDK */
+    struct clew__scope scope;
+    bool is_global;
+    const struct clew_provider *owner; /* NULL for global ones */
+    struct clew_tracer *next;
+    /* The identity: encoded scope and schema URL are equal exactly when the four arguments are. */
+    uint8_t *bytes;
+    size_t size;
+};
+
+extern struct clew_tracer clew__default_tracer;
+
+/* Points all global tracers to a provider, or to none. */
+void clew__tracer_set_global_provider(struct clew_provider *provider);
+
+/* Operations on null spans and on ended ones, ever since the start. */
+void clew__span_misuse(uint64_t *null_spans, uint64_t *stale_spans);
+
+/* Once a process, before the first provider: hooks of the rooms. */
+void clew__library_setup(void);
+
+#endif

@@ -1,0 +1,212 @@
+/* Owns the slabs of slots and the free list that threads share. A thread takes and gives from a list of its own, and
+ * trades with the shared one in batches, under the lock. */
+#include "sdk/trace/slot.h"
+
+#include "sdk/base/lock.h"
+#include "sdk/base/memory.h"
+#include "sdk/pipeline/chunk.h"
+
+#include <string.h>
+
+#define SLAB_SLOTS 256u
+#define SLABS_MAX (CLEW__SLOTS_MAX / SLAB_SLOTS)
+#define OWN_MAX 64u /* free slots that a thread keeps */
+#define TRADE 32u
+
+static struct clew__lock lock = CLEW__LOCK_INIT;
+static bool locked_for_fork;
+static _Atomic(struct clew__slot *) slabs[SLABS_MAX];
+static atomic_uint slab_count;
+static struct clew__slot *shared_free;
+
+struct clew__slot *clew__slot_at(uint32_t index) {
+    struct clew__slot *slab = atomic_load_explicit(&slabs[index / SLAB_SLOTS], memory_order_acquire);
+    return slab ? &slab[index % SLAB_SLOTS] : NULL;
+}
+
+/* Caller holds the lock. */
+static bool add_slab(void) {
+    unsigned number = atomic_load_explicit(&slab_count, memory_order_relaxed);
+    struct clew__slot *slab;
+    if (number == SLABS_MAX)
+        return false;
+    slab = clew__charged_new(SLAB_SLOTS * sizeof *slab);
+    if (!slab)
+        return false;
+    memset(slab, 0, SLAB_SLOTS * sizeof *slab);
+    for (uint32_t i = SLAB_SLOTS; i-- > 0;) {
+        slab[i].index = number * SLAB_SLOTS + i;
+        slab[i].next_free = shared_free;
+        atomic_init(&slab[i].word, clew__slot_word(1, CLEW__SLOT_FREE));
+        shared_free = &slab[i];
+    }
+    atomic_store_explicit(&slabs[number], slab, memory_order_release);
+    atomic_store_explicit(&slab_count, number + 1, memory_order_release);
+    return true;
+}
+
+static struct clew__slot *take_shared(struct clew__thread *thread) {
+    struct clew__slot *slot;
+    clew__lock_acquire(&lock);
+    if (!shared_free)
+        add_slab();
+    for (uint32_t i = 0; i < TRADE && shared_free; i++) {
+        slot = shared_free;
+        shared_free = slot->next_free;
+        slot->next_free = thread->free_slots;
+        thread->free_slots = slot;
+        thread->free_slot_count++;
+    }
+    clew__lock_release(&lock);
+    return thread->free_slots;
+}
+
+struct clew__slot *clew__slot_take(struct clew__thread *thread) {
+    struct clew__slot *slot = thread->free_slots;
+    if (__builtin_expect(slot == NULL, 0)) {
+        slot = take_shared(thread);
+        if (!slot)
+            return NULL;
+    }
+    thread->free_slots = slot->next_free;
+    thread->free_slot_count--;
+    return slot;
+}
+
+static void give_shared(struct clew__thread *thread, uint32_t count) {
+    clew__lock_acquire(&lock);
+    while (count-- > 0 && thread->free_slots) {
+        struct clew__slot *slot = thread->free_slots;
+        thread->free_slots = slot->next_free;
+        thread->free_slot_count--;
+        slot->next_free = shared_free;
+        shared_free = slot;
+    }
+    clew__lock_release(&lock);
+}
+
+static void free_body(struct clew__slot *slot) {
+    if (slot->body)
+        clew__charged_free(slot->body - CLEW__BODY_HEADROOM, CLEW__BODY_HEADROOM + slot->capacity);
+    slot->body = NULL;
+    slot->capacity = 0;
+}
+
+void clew__slot_give(struct clew__thread *thread, struct clew__slot *slot) {
+    if (__builtin_expect(slot->capacity > CLEW__BODY_SIZE, 0))
+        free_body(slot);
+    slot->next_free = thread->free_slots;
+    thread->free_slots = slot;
+    if (__builtin_expect(++thread->free_slot_count > OWN_MAX, 0))
+        give_shared(thread, TRADE);
+}
+
+bool clew__slot_body(struct clew__slot *slot) {
+    uint8_t *block;
+    slot->size = 0;
+    slot->attributes = 0;
+    slot->keys_seen = 0;
+    if (__builtin_expect(slot->body != NULL, 1))
+        return true;
+    block = clew__charged_new(CLEW__BODY_HEADROOM + CLEW__BODY_SIZE);
+    if (!block)
+        return false;
+    slot->body = block + CLEW__BODY_HEADROOM;
+    slot->capacity = CLEW__BODY_SIZE;
+    return true;
+}
+
+void *clew__slot_detach_body(struct clew__slot *slot, uint32_t *block_size) {
+    void *block = slot->body - CLEW__BODY_HEADROOM;
+    *block_size = CLEW__BODY_HEADROOM + slot->capacity;
+    slot->body = NULL;
+    slot->capacity = 0;
+    return block;
+}
+
+bool clew__slot_reserve_slowly(struct clew__slot *slot, size_t more) {
+    size_t entries = slot->attributes * sizeof(struct clew__key_entry), need, capacity = slot->capacity;
+    uint8_t *block, *old = slot->body - CLEW__BODY_HEADROOM;
+    if (more > CLEW__SPAN_SIZE_MAX)
+        return false;
+    need = slot->size + more + entries + sizeof(struct clew__key_entry);
+    if (need > CLEW__SPAN_SIZE_MAX)
+        return false;
+    while (capacity < need)
+        capacity *= 2;
+    block = clew__charged_new(CLEW__BODY_HEADROOM + capacity);
+    if (!block) {
+        /* Doubling may be too much where what is needed is not. */
+        capacity = (need + 63) & ~(size_t)63;
+        block = clew__charged_new(CLEW__BODY_HEADROOM + capacity);
+        if (!block)
+            return false;
+    }
+    memcpy(block + CLEW__BODY_HEADROOM, slot->body, slot->size);
+    memcpy(block + CLEW__BODY_HEADROOM + capacity - entries, slot->body + slot->capacity - entries, entries);
+    clew__charged_free(old, CLEW__BODY_HEADROOM + slot->capacity);
+    slot->body = block + CLEW__BODY_HEADROOM;
+    slot->capacity = (uint32_t)capacity;
+    return true;
+}
+
+uint64_t clew__slot_count_open(const struct clew_provider *provider) {
+    uint64_t open = 0;
+    unsigned count = atomic_load_explicit(&slab_count, memory_order_acquire);
+    for (unsigned i = 0; i < count; i++) {
+        struct clew__slot *slab = atomic_load_explicit(&slabs[i], memory_order_acquire);
+        for (uint32_t k = 0; k < SLAB_SLOTS; k++) {
+            uint64_t word = atomic_load_explicit(&slab[k].word, memory_order_acquire);
+            open += (word & 3) != CLEW__SLOT_FREE &&
+                    atomic_load_explicit(&slab[k].provider, memory_order_relaxed) == provider;
+        }
+    }
+    return open;
+}
+
+static void thread_exits(struct clew__thread *thread) {
+    give_shared(thread, UINT32_MAX);
+}
+
+static void before_fork(void) {
+    locked_for_fork = clew__lock_acquire_bounded(&lock);
+}
+
+static void after_fork_in_parent(void) {
+    if (locked_for_fork)
+        clew__lock_release(&lock);
+}
+
+/* Every handle of the parent becomes stale, every slot free. */
+static void after_fork_in_child(struct clew__thread *self) {
+    unsigned count = atomic_load(&slab_count);
+    (void)self;
+    clew__lock_release(&lock);
+    shared_free = NULL;
+    for (struct clew__thread *thread = clew__thread_first(); thread; thread = thread->next) {
+        thread->free_slots = NULL;
+        thread->free_slot_count = 0;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        struct clew__slot *slab = atomic_load(&slabs[i]);
+        for (uint32_t k = SLAB_SLOTS; k-- > 0;) {
+            struct clew__slot *slot = &slab[k];
+            uint64_t generation = (atomic_load(&slot->word) >> 2) + 1;
+            if ((atomic_load(&slot->word) & 3) != CLEW__SLOT_FREE)
+                clew_tracestate_unref(slot->tracestate);
+            slot->tracestate = NULL;
+            atomic_store(&slot->provider, NULL);
+            if (slot->capacity > CLEW__BODY_SIZE)
+                free_body(slot);
+            atomic_store(&slot->word, clew__slot_word(generation & CLEW__GENERATION_MASK, CLEW__SLOT_FREE));
+            slot->next_free = shared_free;
+            shared_free = slot;
+        }
+    }
+}
+
+void clew__slot_setup(void) {
+    static const struct clew__thread_hooks hooks = {thread_exits, before_fork, after_fork_in_parent,
+                                                    after_fork_in_child};
+    clew__thread_register_hooks(&hooks);
+}

@@ -1,0 +1,265 @@
+/* Starts spans: parent, ids, sampling, the slot. Application threads; no lock, no allocation once warm. */
+#include "proto/otlp.h"
+#include "sdk/base/clock.h"
+#include "sdk/base/random.h"
+#include "sdk/base/struct_size.h"
+#include "sdk/context/context.h"
+#include "sdk/sampling/sampler.h"
+#include "sdk/trace/record.h"
+
+#include <string.h>
+
+/* How old a thread's reading of real time may be when a local root begins: a root costs one clock read, not two. */
+#define OFFSET_AGE_NANO (10 * CLEW__NANO_PER_MILLI)
+
+/* What a start knows before a slot is taken. */
+struct birth {
+    struct clew__thread *thread;
+    struct clew_provider *provider;
+    const struct clew__context_data *parent; /* NULL for a root */
+    const clew_span_options *options;
+    const char *name;
+    clew_span_kind kind;
+    clew_span span;
+    uint8_t trace_flags;
+    const clew_tracestate *tracestate;
+    clew_sampling_result sampled;
+};
+
+static const clew_span_options no_options;
+
+/* The parent: of the options, else the thread's current one, else the process's. */
+static const struct clew__context_data *find_parent(struct clew__thread *thread, const clew_span_options *options) {
+    const struct clew__context_data *parent;
+    if (options->flags & CLEW_SPAN_ROOT)
+        return NULL;
+    parent = options->parent ? clew__context_data(options->parent) : clew__context_active(thread);
+    if (clew__context_has_span_context(parent))
+        return parent;
+    parent = clew__context_process_base();
+    return clew__context_has_span_context(parent) ? parent : NULL;
+}
+
+/* A span that records nothing and carries its parent's span context. */
+static clew_span pass_through(const struct clew__context_data *parent) {
+    clew_span span = {.ref = CLEW_REF_SILENT};
+    if (!parent)
+        return span;
+    memcpy(span.trace_id, parent->trace_id, sizeof span.trace_id);
+    memcpy(span.span_id, parent->span_id, sizeof span.span_id);
+    span.ref |= parent->trace_flags & (CLEW__REF_SAMPLED | CLEW__REF_RANDOM);
+    if (parent->is_remote)
+        span.ref |= CLEW__REF_REMOTE;
+    return span;
+}
+
+static void put_id(uint8_t *id, uint64_t number) {
+    memcpy(id, &number, sizeof number);
+}
+
+static void make_ids(struct birth *birth) {
+    const clew_id_generator *generator = &birth->provider->id_generator;
+    uint64_t *random = birth->thread->random;
+    if (birth->parent) {
+        memcpy(birth->span.trace_id, birth->parent->trace_id, sizeof birth->span.trace_id);
+        birth->trace_flags = birth->parent->trace_flags & CLEW_FLAG_RANDOM;
+        birth->tracestate = birth->parent->tracestate;
+    } else if (generator->trace_id) {
+        generator->trace_id(generator->self, birth->span.trace_id);
+        birth->trace_flags = generator->random ? CLEW_FLAG_RANDOM : 0;
+    } else {
+        put_id(birth->span.trace_id, clew__random_id(random));
+        put_id(birth->span.trace_id + 8, clew__random_id(random));
+        birth->trace_flags = CLEW_FLAG_RANDOM;
+    }
+    if (generator->span_id)
+        generator->span_id(generator->self, birth->span.span_id);
+    else
+        put_id(birth->span.span_id, clew__random_id(random));
+}
+
+static clew_span_context parent_context(const struct clew__context_data *parent) {
+    clew_span_context context = {.is_remote = false};
+    if (!parent)
+        return context;
+    memcpy(context.trace_id, parent->trace_id, sizeof context.trace_id);
+    memcpy(context.span_id, parent->span_id, sizeof context.span_id);
+    context.trace_flags = parent->trace_flags;
+    context.is_remote = parent->is_remote;
+    context.tracestate = parent->tracestate;
+    return context;
+}
+
+/* The decision of a sampler that the quick way does not know. Its code may call Clew. */
+static void ask_sampler(struct birth *birth) {
+    clew_sampling_parameters parameters = {.struct_size = sizeof parameters};
+    parameters.parent = parent_context(birth->parent);
+    memcpy(parameters.trace_id, birth->span.trace_id, sizeof parameters.trace_id);
+    parameters.name = birth->name;
+    parameters.kind = birth->kind;
+    parameters.attributes = birth->options->attributes;
+    parameters.attribute_count = birth->options->attribute_count;
+    parameters.links = birth->options->links;
+    parameters.link_count = birth->options->link_count;
+    birth->thread->inside = 0;
+    clew_sampler_should_sample((clew_sampler *)(uintptr_t)birth->provider->sampler, &parameters, &birth->sampled);
+    birth->thread->inside = 1;
+    birth->tracestate = birth->sampled.tracestate;
+}
+
+static void decide(struct birth *birth) {
+    const struct clew__context_data *parent = birth->parent;
+    if (!clew__sampler_quick(birth->provider->sampler, parent != NULL, parent && parent->is_remote,
+                             parent && (parent->trace_flags & CLEW_FLAG_SAMPLED), birth->span.trace_id,
+                             &birth->sampled.decision))
+        ask_sampler(birth);
+    if (birth->sampled.decision == CLEW_RECORD_AND_SAMPLE)
+        birth->trace_flags |= CLEW_FLAG_SAMPLED;
+}
+
+/* Real time minus monotonic time, for a trace that begins here. */
+static int64_t read_offset(struct clew__thread *thread, uint64_t monotonic) {
+    if (thread->unix_offset_read_at == 0 || monotonic - thread->unix_offset_read_at > OFFSET_AGE_NANO) {
+        thread->unix_offset = (int64_t)(clew__unix_nano() - clew__monotonic_nano());
+        thread->unix_offset_read_at = monotonic;
+    }
+    return thread->unix_offset;
+}
+
+static uint64_t read_clock(struct birth *birth, struct clew__slot *slot) {
+    const struct clew__context_data *parent = birth->parent;
+    slot->start_monotonic = clew__monotonic_nano();
+    slot->unix_offset = parent && !parent->is_remote && parent->unix_offset
+                            ? parent->unix_offset
+                            : read_offset(birth->thread, slot->start_monotonic);
+    if (birth->options->start_unix_nano)
+        return birth->options->start_unix_nano;
+    return slot->start_monotonic + (uint64_t)slot->unix_offset;
+}
+
+static void record_options(struct birth *birth, struct clew__slot *slot) {
+    const clew_span_options *options = birth->options;
+    for (size_t i = 0; options->attributes && i < options->attribute_count; i++)
+        if (options->attributes[i].key)
+            clew__record_value(slot, options->attributes[i].key, strlen(options->attributes[i].key),
+                               &options->attributes[i].value);
+    for (size_t i = 0; birth->sampled.attributes && i < birth->sampled.attribute_count; i++)
+        if (birth->sampled.attributes[i].key)
+            clew__record_value(slot, birth->sampled.attributes[i].key, strlen(birth->sampled.attributes[i].key),
+                               &birth->sampled.attributes[i].value);
+    for (size_t i = 0; options->links && i < options->link_count; i++)
+        clew__record_link(slot, &options->links[i].context, options->links[i].attributes,
+                          options->links[i].attribute_count);
+}
+
+/* The next generation of the slot, as its handle says it. */
+static uint64_t open_generation(const struct clew__slot *slot) {
+    return atomic_load_explicit(&slot->word, memory_order_relaxed) >> 2;
+}
+
+static void call_on_start(struct birth *birth, const struct clew__pipelines *pipelines) {
+    clew_span_context parent = parent_context(birth->parent);
+    birth->thread->inside = 0;
+    for (size_t i = 0; i < pipelines->count; i++) {
+        const struct clew__pipeline *pipeline = &pipelines->list[i];
+        struct clew__custom *custom = pipeline->as.custom;
+        if (pipeline->kind != CLEW__PIPELINE_CUSTOM || !custom->processor.on_start || !clew__custom_enter(custom))
+            continue;
+        custom->processor.on_start(custom->processor.self, birth->span, &parent);
+        clew__custom_leave(custom);
+    }
+    birth->thread->inside = 1;
+}
+
+/* Fills a slot for a span that records, or that only has a tracestate to hand on. False: no memory. */
+static bool be_born(struct birth *birth, struct clew_tracer *tracer) {
+    struct clew__slot *slot = clew__slot_take(birth->thread);
+    uint64_t generation;
+    bool recording = birth->sampled.decision != CLEW_DROP;
+    if (!slot)
+        return false;
+    if (recording && !clew__slot_body(slot)) {
+        clew__slot_give(birth->thread, slot);
+        return false;
+    }
+    slot->is_recording = recording;
+    slot->is_sampled = birth->sampled.decision == CLEW_RECORD_AND_SAMPLE;
+    slot->tracer = tracer;
+    atomic_store_explicit(&slot->provider, birth->provider, memory_order_relaxed);
+    slot->tracestate = clew_tracestate_ref(birth->tracestate);
+    slot->status = CLEW_STATUS_UNSET;
+    slot->said_dropped = false;
+    slot->attribute_limit = birth->provider->limits.attribute_count;
+    slot->events = slot->links = 0;
+    slot->dropped_attributes = slot->dropped_events = slot->dropped_links = 0;
+    if (recording) {
+        uint64_t start = read_clock(birth, slot);
+        if (!clew__record_begin(slot, &birth->span, birth->trace_flags,
+                                birth->parent ? birth->parent->span_id : NULL,
+                                birth->parent && birth->parent->is_remote, birth->kind, start, birth->name)) {
+            clew_tracestate_unref(slot->tracestate);
+            clew__slot_give(birth->thread, slot);
+            return false;
+        }
+        record_options(birth, slot);
+    }
+    generation = open_generation(slot);
+    birth->span.ref = clew__slot_ref(slot, generation) | birth->trace_flags;
+    atomic_store_explicit(&slot->word, clew__slot_word(generation, CLEW__SLOT_OPEN), memory_order_release);
+    return true;
+}
+
+static clew_span start(struct clew__thread *thread, struct clew_tracer *tracer, const char *name,
+                       const clew_span_options *options) {
+    struct birth birth = {.thread = thread, .options = options, .name = name};
+    const struct clew__pipelines *pipelines;
+    struct clew__account *account;
+    birth.parent = find_parent(thread, options);
+    birth.provider = atomic_load_explicit(&tracer->provider, memory_order_acquire);
+    if (!birth.provider || thread->suppressed)
+        return pass_through(birth.parent);
+    pipelines = atomic_load_explicit(&birth.provider->pipelines, memory_order_acquire);
+    account = clew__account_of(thread, birth.provider->number);
+    if (pipelines->count == 0 || !account)
+        return pass_through(birth.parent);
+
+    birth.kind = options->kind >= CLEW_INTERNAL && options->kind <= CLEW_CONSUMER ? options->kind : CLEW_INTERNAL;
+    make_ids(&birth);
+    decide(&birth);
+    birth.span.ref = CLEW_REF_SILENT | birth.trace_flags;
+    if (birth.sampled.decision == CLEW_DROP && !birth.tracestate) {
+        clew__account_add(account, CLEW__NOT_RECORDED, 1);
+        return birth.span;
+    }
+    /* Counted before anybody can end it. */
+    clew__account_add(account, birth.sampled.decision == CLEW_DROP ? CLEW__NOT_RECORDED : CLEW__STARTED, 1);
+    if (!be_born(&birth, tracer)) {
+        if (birth.sampled.decision != CLEW_DROP) {
+            clew__account_add(account, CLEW__STARTED, (uint64_t)-1);
+            clew__account_add(account, CLEW__NOT_RECORDED_MEMORY, 1);
+        }
+        birth.span.ref = CLEW_REF_SILENT | (birth.trace_flags & CLEW_FLAG_RANDOM);
+        return birth.span;
+    }
+    if (pipelines->has_on_start && birth.sampled.decision != CLEW_DROP)
+        call_on_start(&birth, pipelines);
+    return birth.span;
+}
+
+clew_span clew_span_start(clew_tracer *tracer, const char *name, const clew_span_options *options) {
+    struct clew__thread *thread = clew__thread_enter();
+    clew_span_options own;
+    clew_span span = {.ref = CLEW_REF_SILENT};
+    if (!thread)
+        return span;
+    if (!options) {
+        options = &no_options;
+    } else if (__builtin_expect(options->struct_size != 0 && options->struct_size < sizeof own, 0)) {
+        memset(&own, 0, sizeof own);
+        clew__options_copy(&own, sizeof own, options, sizeof own);
+        options = &own;
+    }
+    span = start(thread, tracer ? tracer : &clew__default_tracer, name, options);
+    clew__thread_leave(thread);
+    return span;
+}

@@ -1,0 +1,240 @@
+/* Reading OTLP in its forms, whole and broken. */
+#include "proto/json.h"
+#include "test/unit/cli/spans.h"
+
+#define ONE SPAN("0000000000000001", "", "one", "1000", "2000", "")
+#define TWO SPAN("0000000000000002", "", "two", "1000", "2000", "")
+#define LINE_ONE TRACES(SERVICE("a", ONE))
+#define LINE_TWO TRACES(SERVICE("b", TWO))
+
+static const char pretty[] = "{\n  \"resourceSpans\": [\n    {\n"
+                             "      \"scopeSpans\": [\n        {\n          \"spans\": [\n" ONE ",\n" TWO "\n"
+                             "          ]\n        }\n      ]\n    }\n  ]\n}\n";
+
+/* How many spans are read from the bytes; what is wrong with them must begin with `expected`, or be nothing.
+ */
+static size_t count_spans(const void *bytes, size_t size, const char *expected) {
+    struct clew__tree tree = {0};
+    char *complaints;
+    bool sound = spans_read(&tree, bytes, size, &complaints);
+    cr_assert_eq(sound, *expected == '\0', "%s", complaints);
+    cr_assert(strncmp(complaints, expected, *expected ? strlen(expected) : 1) == 0, "got: %s", complaints);
+    free(complaints);
+    size_t count = tree.span_count;
+    clew__tree_fini(&tree);
+    return count;
+}
+
+static size_t count_text(const char *text, const char *expected) {
+    return count_spans(text, strlen(text), expected);
+}
+
+static bool no_growth(struct clew__writer *writer, size_t more) {
+    (void)writer, (void)more;
+    return false;
+}
+
+/* A text as protobuf. */
+static size_t protobuf_of(const char *text, uint8_t *out, size_t capacity) {
+    struct clew__writer writer = {.data = out, .capacity = capacity, .grow = no_growth};
+    struct clew__json_fault fault;
+    cr_assert(clew__json_read_traces(&writer, text, strlen(text), &fault));
+    return writer.size;
+}
+
+Test(input, json_lines_are_read) {
+    cr_assert_eq(count_text(LINE_ONE LINE_TWO, ""), 2);
+    CLEW_NO_LEAKS();
+}
+
+Test(input, last_line_needs_no_line_end) {
+    char text[] = LINE_ONE LINE_TWO;
+    cr_assert_eq(count_spans(text, strlen(text) - 1, ""), 2);
+}
+
+Test(input, white_space_between_lines_is_passed_over) {
+    cr_assert_eq(count_text("\n  \r\n" LINE_ONE "\r\n\t\n" LINE_TWO "\n\n", ""), 2);
+}
+
+Test(input, byte_order_mark_is_passed_over) {
+    cr_assert_eq(count_text("\xef\xbb\xbf" LINE_ONE, ""), 1);
+}
+
+Test(input, several_objects_on_a_line_are_read) {
+    cr_assert_eq(count_text("{\"resourceSpans\":[]} {\"resourceSpans\":[" SERVICE("a", ONE) "]}\n", ""), 1);
+}
+
+Test(input, object_over_many_lines_is_read) {
+    cr_assert_eq(count_text(pretty, ""), 2);
+}
+
+Test(input, brackets_inside_strings_do_not_count) {
+    cr_assert_eq(count_text(TRACES(SERVICE("{[\\\"{", ONE)) LINE_TWO, ""), 2);
+}
+
+Test(input, records_of_other_signals_are_passed_over) {
+    cr_assert_eq(count_text("{\"resourceMetrics\":[]}\n" LINE_ONE "{\"resourceLogs\":[]}\n", ""), 1);
+}
+
+Test(input, protobuf_is_recognised) {
+    uint8_t bytes[1024];
+    size_t size = protobuf_of(LINE_ONE, bytes, sizeof bytes);
+    cr_assert_eq(count_spans(bytes, size, ""), 1);
+    CLEW_NO_LEAKS();
+}
+
+Test(input, empty_stream_has_no_spans) {
+    cr_assert_eq(count_text("", ""), 0);
+}
+
+Test(input, malformed_line_is_named_and_the_rest_is_read) {
+    cr_assert_eq(count_text(LINE_ONE "{\"resourceSpans\":7}\n" LINE_TWO, "clew: spans: line 2, byte "), 2);
+    CLEW_NO_LEAKS();
+}
+
+Test(input, malformed_byte_is_counted_from_the_start_of_the_file) {
+    cr_assert_eq(count_text("{}\n!\n", "clew: spans: line 2, byte 3: "), 0);
+}
+
+Test(input, line_that_is_no_json_is_named) {
+    cr_assert_eq(count_text("hello\n" LINE_ONE, "clew: spans: line 1, byte 0: "), 1);
+}
+
+Test(input, line_cut_between_members_does_not_swallow_the_next) {
+    cr_assert_eq(count_text("{\"resourceSpans\":[{\n" LINE_ONE LINE_TWO, "clew: spans: line "), 2);
+}
+
+Test(input, line_cut_in_a_string_does_not_swallow_the_next) {
+    cr_assert_eq(count_text("{\"resourceSpans\":[{\"re\n" LINE_ONE LINE_TWO, "clew: spans: line 1, byte "),
+                 2);
+}
+
+Test(input, last_line_that_is_cut_is_named) {
+    cr_assert_eq(count_text(LINE_ONE "{\"resourceSpans\":[{", "clew: spans: line 2, byte "), 1);
+}
+
+Test(input, malformed_protobuf_is_named_and_the_next_message_is_read) {
+    uint8_t bytes[1024] = {0x0A, 0x03, 0x12, 0x05, 0x00}; /* a scope that runs past its end */
+    size_t size = 5 + protobuf_of(LINE_ONE, bytes + 5, sizeof bytes - 5);
+    cr_assert_eq(count_spans(bytes, size, "clew: spans: byte "), 1);
+    CLEW_NO_LEAKS();
+}
+
+Test(input, protobuf_that_is_cut_is_named) {
+    uint8_t bytes[1024];
+    size_t size = protobuf_of(LINE_ONE, bytes, sizeof bytes);
+    for (size_t cut = 10; cut < size; cut++) /* shorter ones are text to the eye */
+        cr_assert_eq(count_spans(bytes, cut, "clew: spans: byte "), 0, "cut to %zu", cut);
+    CLEW_NO_LEAKS();
+}
+
+Test(input, length_of_protobuf_that_no_file_could_have_is_refused) {
+    const uint8_t bytes[] = {0x0A, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F, 0x00, 0x00};
+    cr_assert_eq(count_spans(bytes, sizeof bytes, "clew: spans: byte 0: "), 0);
+    CLEW_NO_LEAKS();
+}
+
+Test(input, gzip_is_told_by_its_name) {
+    cr_assert_eq(count_spans("\x1f\x8b\x08\x00", 4, "clew: spans: compressed with gzip"), 0);
+}
+
+Test(input, line_longer_than_a_chunk_is_read) {
+    size_t size = sizeof LINE_ONE + 300000;
+    char *text = malloc(size);
+    cr_assert_not_null(text);
+    memset(text, ' ', size); /* white space in front of the object */
+    memcpy(text + 300000, LINE_ONE, sizeof LINE_ONE - 1);
+    cr_assert_eq(count_spans(text, size - 1, ""), 1);
+    free(text);
+    CLEW_NO_LEAKS();
+}
+
+Test(input, complaints_are_bounded) {
+    struct clew__tree tree = {0};
+    char text[2 * 1000 + 1], *complaints;
+    for (size_t i = 0; i < sizeof text - 1; i++)
+        text[i] = i % 2 ? '\n' : '!';
+    cr_assert_not(spans_read(&tree, text, sizeof text - 1, &complaints));
+    size_t lines = 0;
+    for (const char *c = complaints; *c; c++)
+        lines += *c == '\n';
+    cr_assert_eq(lines, 21);
+    free(complaints);
+    CLEW_NO_LEAKS();
+}
+
+/* A stream of one endless line, of which 70 MiB are enough, and a good line behind it. */
+struct endless {
+    size_t at;
+};
+
+static ssize_t read_endless(void *cookie, char *buffer, size_t size) {
+    static const char tail[] = "\n" LINE_ONE;
+    const size_t length = (size_t)70 * 1024 * 1024;
+    struct endless *endless = cookie;
+    size_t done = 0;
+    for (; done < size && endless->at < length; done++, endless->at++)
+        buffer[done] = endless->at ? '[' : '{';
+    for (; done < size && endless->at < length + sizeof tail - 1; done++, endless->at++)
+        buffer[done] = tail[endless->at - length];
+    return (ssize_t)done;
+}
+
+Test(input, line_over_the_limit_is_named_and_passed_over) {
+    struct endless endless = {0};
+    struct clew__tree tree = {0};
+    const struct clew__input_sink sink = {spans_take, &tree};
+    char *complaints;
+    size_t size;
+    FILE *errors = open_memstream(&complaints, &size);
+    FILE *stream = fopencookie(&endless, "rb", (cookie_io_functions_t){.read = read_endless});
+    cr_assert_not(clew__input_read(stream, "spans", &sink, errors));
+    fclose(stream);
+    fclose(errors);
+    cr_assert_str_eq(complaints, "clew: spans: line 1, byte 0: a line or object longer than 64 MiB\n");
+    cr_assert_eq(tree.span_count, 1);
+    free(complaints);
+    clew__tree_fini(&tree);
+    CLEW_NO_LEAKS();
+}
+
+static bool take_once(void *user, const void *traces, size_t size) {
+    (void)traces, (void)size;
+    ++*(int *)user;
+    return false;
+}
+
+Test(input, sink_can_stop_the_reading) {
+    int calls = 0;
+    const struct clew__input_sink sink = {take_once, &calls};
+    char text[] = LINE_ONE LINE_TWO;
+    FILE *stream = fmemopen(text, strlen(text), "rb");
+    cr_assert_not(clew__input_read(stream, "spans", &sink, stderr));
+    cr_assert_eq(calls, 1);
+    fclose(stream);
+    CLEW_NO_LEAKS();
+}
+
+Test(input, file_that_is_not_there_is_named) {
+    const struct clew__input_sink sink = {spans_take, NULL};
+    char *complaints;
+    size_t size;
+    FILE *errors = open_memstream(&complaints, &size);
+    cr_assert_not(clew__input_read_path("/nowhere/at all", &sink, errors));
+    fclose(errors);
+    cr_assert_str_eq(complaints, "clew: /nowhere/at all: No such file or directory\n");
+    free(complaints);
+    CLEW_NO_LEAKS();
+}
+
+Test(input, directory_is_named) {
+    const struct clew__input_sink sink = {spans_take, NULL};
+    char *complaints;
+    size_t size;
+    FILE *errors = open_memstream(&complaints, &size);
+    cr_assert_not(clew__input_read_path("/", &sink, errors));
+    fclose(errors);
+    cr_assert_str_eq(complaints, "clew: /: Is a directory\n");
+    free(complaints);
+    CLEW_NO_LEAKS();
+}
