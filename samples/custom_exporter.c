@@ -48,5 +48,5 @@ int main(void) {
 
     serve();
 
-    return clew_shutdown(1000).status != 0;
+    return clew_provider_shutdown(provider, 1000).status != 0;
 }

@@ -25,7 +25,7 @@ static bool checkout(int cents) {
 /* The test. */
 static const char expected[] = "POST /checkout [server]\n"
                                "  load cart\n"
-                               "  charge card [client] error: over the limit\n";
+                               "  charge card [client] error: declined\n";
 
 int main(void) {
     clew_memory_exporter *memory = clew_memory_exporter_new(0);
@@ -46,7 +46,7 @@ int main(void) {
                   clew_expect_attribute(&card, "payment.cents", cents, message, sizeof message);
     puts(passed ? "passed" : message);
 
-    clew_shutdown(1000);
+    clew_provider_shutdown(provider, 1000);
     clew_memory_exporter_free(memory);
     return !passed;
 }

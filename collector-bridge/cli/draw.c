@@ -256,7 +256,6 @@ static void put_bar(struct line *line, const struct clew__tree_span *span,
     strcat(bar, eighths[length % 8]);
     put_spaces(line, first);
     put(line, colour_of(line->palette, span), bar);
-    put_spaces(line, cells - first - length / 8 - (length % 8 != 0));
 }
 
 static void short_id(const uint8_t *id, char text[SHORT_ID + 2]) {
@@ -265,29 +264,31 @@ static void short_id(const uint8_t *id, char text[SHORT_ID + 2]) {
     text[SHORT_ID] = '\0';
 }
 
-/* What is special about a span. */
+/* What is special about a span; parts of it are two columns apart. */
 static void put_remarks(struct line *line, const struct walk *walk) {
+    static const char *const gaps[] = {"", "  "};
     const struct clew__tree_span *span = walk->span;
     char text[64], id[SHORT_ID + 2];
+    bool gap = false;
     if (span->error) {
-        put(line, RED, "  error");
-        if (*span->error) {
-            put(line, RED, ": ");
-            put(line, RED, span->error);
-        }
+        put(line, RED, *span->error ? "error: " : "error");
+        put(line, RED, span->error);
+        gap = true;
     }
     if (span->mark != CLEW__TREE_WHOLE) {
         short_id(span->parent_span_id, id);
-        snprintf(text, sizeof text, "  parent %s %s", id,
+        snprintf(text, sizeof text, "%sparent %s %s", gaps[gap], id,
                  span->mark == CLEW__TREE_ORPHAN ? "is missing" : "closes a cycle");
         put(line, DIM, text);
+        gap = true;
     }
     if (walk->depth > walk->depth_max) {
-        snprintf(text, sizeof text, "  level %" PRIu32, walk->depth);
+        snprintf(text, sizeof text, "%slevel %" PRIu32, gaps[gap], walk->depth);
         put(line, DIM, text);
+        gap = true;
     }
     if (span->link_count) {
-        snprintf(text, sizeof text, "  → %" PRIu32 " link%s", span->link_count,
+        snprintf(text, sizeof text, "%s→ %" PRIu32 " link%s", gaps[gap], span->link_count,
                  span->link_count == 1 ? "" : "s");
         put(line, DIM, text);
     }
@@ -368,28 +369,29 @@ static void draw_links(const struct layout *layout, const struct walk *walk) {
 static void draw_span(const struct layout *layout, const struct walk *walk,
                       const struct clew__tree_trace *trace) {
     struct line line = begin_line(layout);
-    size_t whole = line.left;
-
+    size_t columns = line.left;
     if (layout->style.columns)
         line.left = layout->label;
     put_branches(&line, walk);
     put_name(&line, walk->span);
-    line.left = whole - line.used;
+    line.left = columns - line.used;
     put_spaces(&line, (line.used < layout->label ? layout->label - line.used : 0) + GAP);
     put_duration(&line, walk->span);
 
-    struct line remarks = {.left = SIZE_MAX / 2};
-    put_remarks(&remarks, walk);
-    bool beneath = layout->style.columns && remarks.used + layout->bar + GAP > line.left;
     if (layout->bar) {
         put_spaces(&line, GAP);
         put_bar(&line, walk->span, trace, layout->bar);
     }
-    if (remarks.used && !beneath)
+    struct line remarks = {.left = SIZE_MAX / 2};
+    put_remarks(&remarks, walk);
+    bool beside = remarks.used && remarks.used + GAP <= line.left;
+    if (beside) {
+        put_spaces(&line, GAP);
         put_remarks(&line, walk);
+    }
     end_line(&line);
 
-    if (remarks.used && beneath) { /* the terminal is too narrow for them beside the bar */
+    if (remarks.used && !beside) {
         line = begin_line(layout);
         put_trunks(&line, walk);
         put_remarks(&line, walk);

@@ -53,13 +53,13 @@ static void explain_late(const struct clew__transport *transport, char *reason, 
         say(reason, size, "no connection to %s within %llu ms", shown, waited);
     else if ((size_t)uploaded < transport->request_size)
         say(reason, size, "%s took %llu of %zu bytes within %llu ms", shown, (unsigned long long)uploaded,
-                 transport->request_size, waited);
+            transport->request_size, waited);
     else
         say(reason, size, "no answer within %llu ms from %s", waited, shown);
 }
 
-enum clew__transport_end clew__transport_explain(const struct clew__transport *transport, CURLcode code, char *reason,
-                                        size_t size) {
+enum clew__transport_end clew__transport_explain(const struct clew__transport *transport, CURLcode code,
+                                                 char *reason, size_t size) {
     const char *shown = transport->settings->shown;
     char detail[80];
     clew__answer_show(clew__slice_text(transport->error), NULL, 0, detail, sizeof detail);

@@ -4,9 +4,9 @@
 
 #include "collector-bridge/export/transport.h"
 
-/* The end that a code of libcurl means when no status was seen, and the reason in words: no secrets, terminated, cut to
- * `size`. Before the transfer is taken away from libcurl. */
-enum clew__transport_end clew__transport_explain(const struct clew__transport *transport, CURLcode code, char *reason,
-                                                 size_t size);
+/* The end that a code of libcurl means when no status was seen, and the reason in words: no secrets,
+ * terminated, cut to `size`. Before the transfer is taken away from libcurl. */
+enum clew__transport_end clew__transport_explain(const struct clew__transport *transport, CURLcode code,
+                                                 char *reason, size_t size);
 
 #endif

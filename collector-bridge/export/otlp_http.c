@@ -1,14 +1,16 @@
-/* The OTLP/HTTP exporter: a state machine over one batch at a time. Owns its settings, its transport and the plan of
- * attempts. One thread at a time: Clew's worker, or whoever shuts it down; `forked` in the child of a fork.
+/* The OTLP/HTTP exporter: a state machine over one batch at a time. Owns its settings, its transport and the
+ * plan of attempts. One thread at a time: Clew's worker, or whoever shuts it down; `forked` in the child of a
+ * fork.
  *
  * What becomes of a batch:
  *  - DELIVERED: an answer with a status of 2xx was seen, whole or not.
- *  - UNKNOWN: it was not delivered, and in at least one of the attempts the whole request had been handed to the
- *    system when the connection ended, what came back was no HTTP, or the time was up, before a status was seen.
+ *  - UNKNOWN: it was not delivered, and in at least one of the attempts the whole request had been handed to
+ * the system when the connection ended, what came back was no HTTP, or the time was up, before a status was
+ * seen.
  *  - FAILED: otherwise. Every attempt was answered with a refusal, or no attempt got the whole request out.
  *
- * An attempt that failed is made again after a wait when that still fits into the time; when the receiver has asked for
- * peace (Retry-After) the exporter keeps it, beyond the end of the batch. */
+ * An attempt that failed is made again after a wait when that still fits into the time; when the receiver has
+ * asked for peace (Retry-After) the exporter keeps it, beyond the end of the batch. */
 #include "collector-bridge/export/transport.h"
 #include "collector-bridge/wire/answer.h"
 #include "collector-bridge/wire/endpoint.h"
@@ -99,8 +101,8 @@ static clew_export_outcome delivered(struct otlp *otlp, const struct clew__trans
     }
     if (broken) {
         clew_log(CLEW_LOG_WARN, "otlp_answer",
-                 "%s took a batch (HTTP %ld), but the rest of its answer cannot be read: %s", otlp->settings.shown,
-                 result->status, broken);
+                 "%s took a batch (HTTP %ld), but the rest of its answer cannot be read: %s",
+                 otlp->settings.shown, result->status, broken);
         settle(otlp);
         return CLEW_EXPORT_DELIVERED;
     }
@@ -109,10 +111,12 @@ static clew_export_outcome delivered(struct otlp *otlp, const struct clew__trans
                           otlp->secrets, otlp->settings.header_count, shown, sizeof shown);
     if (rejected > 0) {
         report->rejected = (uint64_t)rejected < otlp->span_count ? (uint64_t)rejected : otlp->span_count;
-        clew_log(CLEW_LOG_WARN, "otlp_partial_success", "%s rejected %llu of %zu spans: %s", otlp->settings.shown,
-                 (unsigned long long)report->rejected, otlp->span_count, shown[0] ? shown : "it does not say why");
+        clew_log(CLEW_LOG_WARN, "otlp_partial_success", "%s rejected %llu of %zu spans: %s",
+                 otlp->settings.shown, (unsigned long long)report->rejected, otlp->span_count,
+                 shown[0] ? shown : "it does not say why");
     } else if (shown[0]) {
-        clew_log(CLEW_LOG_WARN, "otlp_warning", "%s took a batch with a warning: %s", otlp->settings.shown, shown);
+        clew_log(CLEW_LOG_WARN, "otlp_warning", "%s took a batch with a warning: %s", otlp->settings.shown,
+                 shown);
     }
     memcpy(report->reason, shown, sizeof shown);
     settle(otlp);
@@ -123,8 +127,8 @@ static clew_export_outcome delivered(struct otlp *otlp, const struct clew__trans
 
 static clew_export_outcome attempt(struct otlp *otlp, uint64_t now, clew_export_report *report);
 
-static clew_export_outcome plan_retry(struct otlp *otlp, const struct clew__transport_result *result, uint64_t now,
-                                 clew_export_report *report) {
+static clew_export_outcome plan_retry(struct otlp *otlp, const struct clew__transport_result *result,
+                                      uint64_t now, clew_export_report *report) {
     uint64_t random = random_bits(otlp);
     uint64_t wait = result->retry_after ? clew__retry_told_nano(result->retry_after_nano, random)
                                         : clew__retry_backoff_nano(otlp->attempts - 1, random);
@@ -145,8 +149,8 @@ static void describe_status(struct otlp *otlp, const struct clew__transport_resu
     say(otlp, "HTTP %ld from %s%s%s", result->status, otlp->settings.shown, size ? ": " : "", shown);
 }
 
-static clew_export_outcome answered(struct otlp *otlp, const struct clew__transport_result *result, uint64_t now,
-                                    clew_export_report *report) {
+static clew_export_outcome answered(struct otlp *otlp, const struct clew__transport_result *result,
+                                    uint64_t now, clew_export_report *report) {
     if (result->status >= 200 && result->status < 300)
         return delivered(otlp, result, report);
     describe_status(otlp, result);
@@ -305,7 +309,8 @@ static int create(const clew_otlp_options *options, struct otlp **out) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, init_curl);
     if (global_result != CURLE_OK) {
-        clew_log(CLEW_LOG_ERROR, "otlp_libcurl", "libcurl cannot be used: %s", curl_easy_strerror(global_result));
+        clew_log(CLEW_LOG_ERROR, "otlp_libcurl", "libcurl cannot be used: %s",
+                 curl_easy_strerror(global_result));
         return global_result == CURLE_OUT_OF_MEMORY ? CLEW_ENOMEM : CLEW_EINVAL;
     }
     struct otlp *otlp = clew_memory_allocate(sizeof *otlp);

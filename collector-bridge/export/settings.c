@@ -1,5 +1,5 @@
-/* The settings of the OTLP/HTTP exporter. Owns the texts of a struct clew__otlp_settings; the environment is read while one
- * is made, at no other time. One thread at a time. */
+/* The settings of the OTLP/HTTP exporter. Owns the texts of a struct clew__otlp_settings; the environment is
+ * read while one is made, at no other time. One thread at a time. */
 #include "collector-bridge/export/settings.h"
 
 #include "collector-bridge/wire/answer.h"
@@ -113,7 +113,8 @@ static size_t find_header(const struct clew__otlp_settings *settings, struct cle
 }
 
 /* Of headers with the same name the last one counts. */
-static int add_header(struct clew__otlp_settings *settings, struct clew__slice name, struct clew__slice encoded) {
+static int add_header(struct clew__otlp_settings *settings, struct clew__slice name,
+                      struct clew__slice encoded) {
     size_t index = find_header(settings, name);
     if (index == CLEW__OTLP_HEADERS_MAX)
         return CLEW_ELIMIT;
@@ -136,8 +137,8 @@ static int add_header(struct clew__otlp_settings *settings, struct clew__slice n
     return CLEW_OK;
 }
 
-/* What a URL says before its @ travels as a header (RFC 7617), unless there is one already: so no message of libcurl
- * can show it. */
+/* What a URL says before its @ travels as a header (RFC 7617), unless there is one already: so no message of
+ * libcurl can show it. */
 static int add_user_header(struct clew__otlp_settings *settings, struct clew__slice user) {
     static const char prefix[] = "Authorization: Basic ";
     struct clew__slice name = clew__slice_of(prefix, name_size(prefix));
@@ -175,7 +176,8 @@ static int read_headers(struct clew__otlp_settings *settings, const char *option
             return error;
         if (error && bad++ == 0) {
             first_bad = header;
-            why = header.fault ? clew__header_fault_text(header.fault) : "there are more than the limit of 128";
+            why =
+                header.fault ? clew__header_fault_text(header.fault) : "there are more than the limit of 128";
         }
     }
     if (bad) {
@@ -214,8 +216,8 @@ static uint32_t choose_timeout(uint32_t option) {
     for (size_t i = 0; i < chosen; i++) {
         char shown[SHOWN_MAX];
         clew_log(CLEW_LOG_WARN, sources.at[i].name,
-                 "%s=\"%s\" is no time in milliseconds from 0 to 2147483647; %u ms is used%s%s", sources.at[i].name,
-                 show(sources.at[i].text, shown), (unsigned)timeout,
+                 "%s=\"%s\" is no time in milliseconds from 0 to 2147483647; %u ms is used%s%s",
+                 sources.at[i].name, show(sources.at[i].text, shown), (unsigned)timeout,
                  chosen < sources.count ? ", of " : ", the default",
                  chosen < sources.count ? sources.at[chosen].name : "");
     }
@@ -241,10 +243,11 @@ static void check_protocol(clew_otlp_protocol option) {
         if (equals_ignoring_case(text, "http/protobuf"))
             return;
         bool known = equals_ignoring_case(text, "grpc") || equals_ignoring_case(text, "http/json");
-        clew_log(CLEW_LOG_WARN, sources.at[i].name,
-                 "%s=\"%s\" is %s; http/protobuf is used%s", sources.at[i].name, show(text, shown),
-                 known ? "a protocol that this exporter does not speak" : "no protocol of OTLP",
-                 equals_ignoring_case(text, "grpc") ? ": the endpoint must be one for OTLP/HTTP, usually port 4318" : "");
+        clew_log(
+            CLEW_LOG_WARN, sources.at[i].name, "%s=\"%s\" is %s; http/protobuf is used%s", sources.at[i].name,
+            show(text, shown), known ? "a protocol that this exporter does not speak" : "no protocol of OTLP",
+            equals_ignoring_case(text, "grpc") ? ": the endpoint must be one for OTLP/HTTP, usually port 4318"
+                                               : "");
     }
 }
 
@@ -257,13 +260,15 @@ static void check_compression(void) {
             return;
         bool gzip = equals_ignoring_case(text, "gzip");
         clew_log(CLEW_LOG_WARN, sources.at[i].name, "%s=\"%s\" is %s; bodies are sent uncompressed",
-                 sources.at[i].name, show(text, shown), gzip ? "not supported yet" : "no compression of OTLP");
+                 sources.at[i].name, show(text, shown),
+                 gzip ? "not supported yet" : "no compression of OTLP");
         if (gzip) /* a right value, though of no use here: the general one is not asked */
             return;
     }
 }
 
-/* The file is read anew with each connection, and may be there by then: a missing one is worth a word, no more. */
+/* The file is read anew with each connection, and may be there by then: a missing one is worth a word, no
+ * more. */
 static int choose_file(char **out, const struct sources *sources) {
     if (sources->count == 0)
         return CLEW_OK;
@@ -297,7 +302,8 @@ static int choose_files(struct clew__otlp_settings *settings, const clew_otlp_op
 
 int clew__otlp_settings_init(struct clew__otlp_settings *settings, const clew_otlp_options *given) {
     clew_otlp_options options = clew_otlp_options_default();
-    if (given && given->struct_size != 0 && given->struct_size < sizeof given->struct_size + sizeof given->protocol)
+    if (given && given->struct_size != 0 &&
+        given->struct_size < sizeof given->struct_size + sizeof given->protocol)
         return CLEW_EINVAL;
     if (given)
         clew__options_copy(&options, sizeof options, given, sizeof options);

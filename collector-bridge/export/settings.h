@@ -1,5 +1,5 @@
-/* What an OTLP/HTTP exporter is to do: options over environment over defaults (specification: OpenTelemetry Protocol
- * Exporter, Configuration Options). Knows no transport. Not for several threads at once. */
+/* What an OTLP/HTTP exporter is to do: options over environment over defaults (specification: OpenTelemetry
+ * Protocol Exporter, Configuration Options). Knows no transport. Not for several threads at once. */
 #ifndef CLEW_EXPORT_SETTINGS_H
 #define CLEW_EXPORT_SETTINGS_H
 
@@ -22,9 +22,9 @@ struct clew__otlp_settings {
     uint32_t timeout_ms; /* 0: no limit */
 };
 
-/* Reads the environment, logs what is wrong in it, one line a variable, and goes on with the next best value. Programs
- * that run with more rights than their caller take nothing from it. `options` may be NULL. Returns 0; CLEW_EINVAL when
- * the options are no options; CLEW_ENOMEM. After an error there is nothing to free. */
+/* Reads the environment, logs what is wrong in it, one line a variable, and goes on with the next best value.
+ * Programs that run with more rights than their caller take nothing from it. `options` may be NULL. Returns
+ * 0; CLEW_EINVAL when the options are no options; CLEW_ENOMEM. After an error there is nothing to free. */
 int clew__otlp_settings_init(struct clew__otlp_settings *settings, const clew_otlp_options *options);
 void clew__otlp_settings_fini(struct clew__otlp_settings *settings);
 

@@ -1,9 +1,10 @@
-/* Owns libcurl's handles of one exporter, its sockets, and the answer to the request under way. One thread at a time:
- * Clew's worker, or whoever shuts it down; `forget` in a forked child.
+/* Owns libcurl's handles of one exporter, its sockets, and the answer to the request under way. One thread at
+ * a time: Clew's worker, or whoever shuts it down; `forget` in a forked child.
  *
- * SIGPIPE: libcurl sends on plain sockets with MSG_NOSIGNAL, but OpenSSL writes without. CURLOPT_NOSIGNAL keeps libcurl
- * from changing the program's disposition instead. On the worker all signals are blocked, so that a SIGPIPE stays
- * pending there, without effect; stop and fini, which other threads may call, block it themselves and take it away. */
+ * SIGPIPE: libcurl sends on plain sockets with MSG_NOSIGNAL, but OpenSSL writes without. CURLOPT_NOSIGNAL
+ * keeps libcurl from changing the program's disposition instead. On the worker all signals are blocked, so
+ * that a SIGPIPE stays pending there, without effect; stop and fini, which other threads may call, block it
+ * themselves and take it away. */
 #include "collector-bridge/export/transport.h"
 
 #include "collector-bridge/export/explain.h"
@@ -16,9 +17,9 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <strings.h>
 #include <sys/auxv.h>
 #include <sys/socket.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -52,7 +53,8 @@ static struct clew__transport_socket *find(struct clew__transport_socket *socket
     return NULL;
 }
 
-static void take_away(struct clew__transport_socket *sockets, size_t *count, struct clew__transport_socket *gone) {
+static void take_away(struct clew__transport_socket *sockets, size_t *count,
+                      struct clew__transport_socket *gone) {
     *gone = sockets[--*count];
 }
 
@@ -112,8 +114,8 @@ static int on_timer(CURLM *multi, long timeout_ms, void *user) {
 
 /* ---- the answer ---- */
 
-/* libcurl has connected and is about to send the request: more than once when it finds that a kept connection was
- * closed by the peer meanwhile. */
+/* libcurl has connected and is about to send the request: more than once when it finds that a kept connection
+ * was closed by the peer meanwhile. */
 static int on_request(void *user, char *primary_ip, char *local_ip, int primary_port, int local_port) {
     struct clew__transport *transport = user;
     (void)primary_ip;
@@ -181,7 +183,8 @@ static size_t on_body(char *data, size_t size, size_t count, void *user) {
         transport->too_large = true;
         return 0;
     }
-    /* Without memory the status still counts: the rest is read and forgotten. The size goes on, for the limit. */
+    /* Without memory the status still counts: the rest is read and forgotten. The size goes on, for the
+     * limit. */
     if (!transport->body_lost && !grow_body(transport, transport->body_size + size))
         transport->body_lost = true;
     if (!transport->body_lost)
@@ -203,8 +206,10 @@ static bool add_header(struct curl_slist **headers, const char *line) {
 
 static bool make_headers(struct clew__transport *transport) {
     struct curl_slist *headers = NULL;
-    /* Without "Expect: 100-continue": it would cost a round trip, or a second against servers that ignore it. */
-    bool made = add_header(&headers, "Content-Type: application/x-protobuf") && add_header(&headers, "Expect:");
+    /* Without "Expect: 100-continue": it would cost a round trip, or a second against servers that ignore it.
+     */
+    bool made =
+        add_header(&headers, "Content-Type: application/x-protobuf") && add_header(&headers, "Expect:");
     for (size_t i = 0; i < transport->settings->header_count; i++)
         made = made && add_header(&headers, transport->settings->headers[i]);
     if (!made) {
@@ -233,19 +238,19 @@ static bool set_tls(CURL *easy, const struct clew__otlp_settings *settings) {
 
 static bool set_callbacks(CURL *easy, struct clew__transport *transport) {
     return SET(easy, CURLOPT_OPENSOCKETFUNCTION, on_open) && SET(easy, CURLOPT_OPENSOCKETDATA, transport) &&
-           SET(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close) && SET(easy, CURLOPT_CLOSESOCKETDATA, transport) &&
-           SET(easy, CURLOPT_PREREQFUNCTION, on_request) && SET(easy, CURLOPT_PREREQDATA, transport) &&
-           SET(easy, CURLOPT_HEADERFUNCTION, on_header) && SET(easy, CURLOPT_HEADERDATA, transport) &&
-           SET(easy, CURLOPT_WRITEFUNCTION, on_body) && SET(easy, CURLOPT_WRITEDATA, transport) &&
-           SET(easy, CURLOPT_ERRORBUFFER, transport->error);
+           SET(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close) &&
+           SET(easy, CURLOPT_CLOSESOCKETDATA, transport) && SET(easy, CURLOPT_PREREQFUNCTION, on_request) &&
+           SET(easy, CURLOPT_PREREQDATA, transport) && SET(easy, CURLOPT_HEADERFUNCTION, on_header) &&
+           SET(easy, CURLOPT_HEADERDATA, transport) && SET(easy, CURLOPT_WRITEFUNCTION, on_body) &&
+           SET(easy, CURLOPT_WRITEDATA, transport) && SET(easy, CURLOPT_ERRORBUFFER, transport->error);
 }
 
 static bool set_options(CURL *easy, struct clew__transport *transport) {
     const struct clew__otlp_settings *settings = transport->settings;
     char agent[64];
     snprintf(agent, sizeof agent, "OTel-OTLP-Exporter-C/%s", clew_version());
-    /* A proxy of the environment is neither asked for this machine itself, nor believed by a program that runs with
-     * more rights than its caller. */
+    /* A proxy of the environment is neither asked for this machine itself, nor believed by a program that
+     * runs with more rights than its caller. */
     bool direct = clew__endpoint_is_loopback(clew__slice_text(settings->url)) || getauxval(AT_SECURE);
     bool set = SET(easy, CURLOPT_URL, settings->url) && SET(easy, CURLOPT_PATH_AS_IS, 1L) &&
                SET(easy, CURLOPT_POST, 1L) && SET(easy, CURLOPT_HTTPHEADER, transport->headers) &&
@@ -391,7 +396,8 @@ static bool set_attempt(struct clew__transport *transport, clew_bytes body, uint
            SET(transport->easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms);
 }
 
-int clew__transport_begin(struct clew__transport *transport, clew_bytes body, uint64_t now, uint64_t deadline) {
+int clew__transport_begin(struct clew__transport *transport, clew_bytes body, uint64_t now,
+                          uint64_t deadline) {
     int running;
     if (transport->multi && (transport->owner != getpid() || !sockets_ours(transport)))
         clew__transport_forget(transport);
@@ -404,7 +410,8 @@ int clew__transport_begin(struct clew__transport *transport, clew_bytes body, ui
     transport->deadline_nano = deadline;
     transport->requests = 0;
     transport->header_size = 0;
-    transport->headers_complete = transport->body_lost = transport->too_large = transport->retry_after = false;
+    transport->headers_complete = transport->body_lost = transport->too_large = transport->retry_after =
+        false;
     transport->error[0] = '\0';
     if (!set_attempt(transport, body, now, deadline) ||
         curl_multi_add_handle(transport->multi, transport->easy) != CURLM_OK)
@@ -430,13 +437,15 @@ size_t clew__transport_wait(const struct clew__transport *transport, clew_poll *
 
 /* ---- how it ended ---- */
 
-static void fill_result(struct clew__transport *transport, CURLcode code, struct clew__transport_result *result) {
+static void fill_result(struct clew__transport *transport, CURLcode code,
+                        struct clew__transport_result *result) {
     curl_off_t uploaded = 0;
     memset(result, 0, sizeof *result);
     curl_easy_getinfo(transport->easy, CURLINFO_SIZE_UPLOAD_T, &uploaded);
-    /* A second beginning: a kept connection died with the request on it, and libcurl took a new one by itself. */
-    result->sent = transport->requests > 1 ||
-                   (transport->requests == 1 && (size_t)uploaded >= transport->request_size);
+    /* A second beginning: a kept connection died with the request on it, and libcurl took a new one by
+     * itself. */
+    result->sent =
+        transport->requests > 1 || (transport->requests == 1 && (size_t)uploaded >= transport->request_size);
     result->retry_after = transport->retry_after;
     result->retry_after_nano = transport->retry_after_nano;
     if (transport->headers_complete)

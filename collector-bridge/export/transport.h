@@ -1,5 +1,5 @@
-/* One HTTP POST at a time on libcurl, without ever waiting: whoever drives it polls its descriptors. One thread at a
- * time. */
+/* One HTTP POST at a time on libcurl, without ever waiting: whoever drives it polls its descriptors. One
+ * thread at a time. */
 #ifndef CLEW_EXPORT_TRANSPORT_H
 #define CLEW_EXPORT_TRANSPORT_H
 
@@ -12,7 +12,8 @@
 /* The specification's limit on answers (OTLP, Response size), and ours on their headers. */
 #define CLEW__ANSWER_MAX (4u << 20)
 #define CLEW__ANSWER_HEADERS_MAX (64u << 10)
-/* One transfer has at most two connection attempts (IPv6 and IPv4) and the resolver; one idle connection is kept. */
+/* One transfer has at most two connection attempts (IPv6 and IPv4) and the resolver; one idle connection is
+ * kept. */
 #define CLEW__TRANSPORT_SOCKETS 8
 
 enum clew__transport_end {
@@ -27,18 +28,18 @@ enum clew__transport_end {
 /* How an attempt ended. */
 struct clew__transport_result {
     enum clew__transport_end end;
-    long status;        /* of ANSWERED and, when it got so far, of TOO_LARGE; else 0 */
-    bool sent;          /* the system has taken the whole request, at least once: the peer may have it */
-    bool body_cut;      /* ANSWERED, but the body is not all there */
-    bool retry_after;   /* `retry_after_nano` was asked for */
+    long status;      /* of ANSWERED and, when it got so far, of TOO_LARGE; else 0 */
+    bool sent;        /* the system has taken the whole request, at least once: the peer may have it */
+    bool body_cut;    /* ANSWERED, but the body is not all there */
+    bool retry_after; /* `retry_after_nano` was asked for */
     uint64_t retry_after_nano;
     const void *body; /* valid until it is freed, or the next begin */
     size_t body_size;
     char reason[160]; /* of any end but ANSWERED */
 };
 
-/* A descriptor with what identifies its file: the host program may close it behind our back and get the same number
- * for a file of its own, which must then be left alone. */
+/* A descriptor with what identifies its file: the host program may close it behind our back and get the same
+ * number for a file of its own, which must then be left alone. */
 struct clew__transport_socket {
     int fd;
     short events;
@@ -77,7 +78,8 @@ struct clew__transport {
 void clew__transport_init(struct clew__transport *transport, const struct clew__otlp_settings *settings);
 
 /* Begins to send; the body stays the caller's and valid until the end. Returns 0 or CLEW_ENOMEM. */
-int clew__transport_begin(struct clew__transport *transport, clew_bytes body, uint64_t now, uint64_t deadline);
+int clew__transport_begin(struct clew__transport *transport, clew_bytes body, uint64_t now,
+                          uint64_t deadline);
 
 /* As `wait` of clew_exporter. */
 size_t clew__transport_wait(const struct clew__transport *transport, clew_poll *descriptors, size_t capacity,
@@ -90,8 +92,8 @@ bool clew__transport_step(struct clew__transport *transport, const clew_poll *de
 /* Ends a running attempt at once, as LATE, or ANSWERED when the status is known; never blocks. */
 void clew__transport_stop(struct clew__transport *transport, struct clew__transport_result *result);
 
-/* Leaves everything of libcurl's behind, closes the descriptors that are ours, writes on none: for the child of a fork.
- * Allocates nothing. The next begin starts anew. */
+/* Leaves everything of libcurl's behind, closes the descriptors that are ours, writes on none: for the child
+ * of a fork. Allocates nothing. The next begin starts anew. */
 void clew__transport_forget(struct clew__transport *transport);
 
 /* Gives back the memory of the answer. */

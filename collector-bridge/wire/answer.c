@@ -20,12 +20,14 @@ struct clew__slice clew__answer_status_message(const void *body, size_t size) {
     struct clew__field field;
     enum clew__wire_error error;
     while (clew__wire_next(&wire, &field, &error)) {
-        /* Other text than protobuf often parses by accident, but hardly with these numbers and types alone. */
+        /* Other text than protobuf often parses by accident, but hardly with these numbers and types alone.
+         */
         if (field.field > STATUS_DETAILS ||
             field.type != (field.field == STATUS_CODE ? CLEW__WIRE_VARINT : CLEW__WIRE_BYTES))
             return clew__slice_of(NULL, 0);
         if (field.field == STATUS_MESSAGE)
-            message = clew__slice_of((const char *)field.bytes.at, (size_t)(field.bytes.end - field.bytes.at));
+            message =
+                clew__slice_of((const char *)field.bytes.at, (size_t)(field.bytes.end - field.bytes.at));
     }
     return error == CLEW__WIRE_OK ? message : clew__slice_of(NULL, 0);
 }
@@ -67,16 +69,17 @@ static size_t character_size(struct clew__slice text) {
     return first == 0xc2 && (unsigned char)text.data[1] < 0xa0 ? 0 : size;
 }
 
-size_t clew__answer_show(struct clew__slice text, const struct clew__slice *secrets, size_t secret_count, char *out,
-                         size_t capacity) {
+size_t clew__answer_show(struct clew__slice text, const struct clew__slice *secrets, size_t secret_count,
+                         char *out, size_t capacity) {
     size_t used = 0;
     if (capacity == 0)
         return 0;
     while (text.size) {
         size_t masked = secret_at(text, secrets, secret_count);
         size_t size = masked ? 0 : character_size(text);
-        struct clew__slice shown = masked ? clew__slice_text("***") : size ? clew__slice_of(text.data, size)
-                                                                           : clew__slice_text(" ");
+        struct clew__slice shown = masked ? clew__slice_text("***")
+                                   : size ? clew__slice_of(text.data, size)
+                                          : clew__slice_text(" ");
         if (shown.size >= capacity - used)
             break;
         memcpy(out + used, shown.data, shown.size);

@@ -185,9 +185,10 @@ bool clew__endpoint_is_loopback(struct clew__slice text) {
     /* Of names that start with "127." only addresses are this machine: no letters, no further text. */
     bool numeric = true;
     for (size_t i = 0; i < url.host.size; i++)
-        numeric = numeric && ((url.host.data[i] >= '0' && url.host.data[i] <= '9') || url.host.data[i] == '.');
-    return (url.host.size == 9 && starts_with(url.host, "localhost")) || clew__slice_equals(url.host, "[::1]") ||
-           (numeric && starts_with(url.host, "127."));
+        numeric =
+            numeric && ((url.host.data[i] >= '0' && url.host.data[i] <= '9') || url.host.data[i] == '.');
+    return (url.host.size == 9 && starts_with(url.host, "localhost")) ||
+           clew__slice_equals(url.host, "[::1]") || (numeric && starts_with(url.host, "127."));
 }
 
 bool clew__endpoint_is_https(struct clew__slice url) {
@@ -262,9 +263,10 @@ size_t clew__percent_decode(struct clew__slice text, char *out) {
 
 /* What frames the request or says what its body is. */
 static bool is_reserved(struct clew__slice name) {
-    static const char *const names[] = {"Content-Type", "Content-Length", "Content-Encoding", "Transfer-Encoding",
-                                        "Connection",   "Expect",         "Upgrade",          "TE",
-                                        "Trailer",      "Keep-Alive"};
+    static const char *const names[] = {
+        "Content-Type", "Content-Length", "Content-Encoding", "Transfer-Encoding",
+        "Connection",   "Expect",         "Upgrade",          "TE",
+        "Trailer",      "Keep-Alive"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strlen(names[i]) == name.size && strncasecmp(names[i], name.data, name.size) == 0)
             return true;

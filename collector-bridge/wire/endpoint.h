@@ -1,5 +1,6 @@
-/* Where an OTLP exporter sends to, and with which headers, out of texts that people wrote (specification: OpenTelemetry
- * Protocol Exporter, Endpoint URLs for OTLP/HTTP, and Specifying headers). Pure; allocates nothing; any thread. */
+/* Where an OTLP exporter sends to, and with which headers, out of texts that people wrote (specification:
+ * OpenTelemetry Protocol Exporter, Endpoint URLs for OTLP/HTTP, and Specifying headers). Pure; allocates
+ * nothing; any thread. */
 #ifndef CLEW_WIRE_ENDPOINT_H
 #define CLEW_WIRE_ENDPOINT_H
 
@@ -10,7 +11,7 @@
 
 enum clew__endpoint_fault {
     CLEW__ENDPOINT_OK = 0,
-    CLEW__ENDPOINT_NO_SCHEME,     /* neither http:// nor https:// */
+    CLEW__ENDPOINT_NO_SCHEME, /* neither http:// nor https:// */
     CLEW__ENDPOINT_NO_HOST,
     CLEW__ENDPOINT_BAD_HOST,      /* an IPv6 address without brackets, or with only one */
     CLEW__ENDPOINT_BAD_PORT,      /* not 1 to 65535 */
@@ -19,27 +20,28 @@ enum clew__endpoint_fault {
 };
 const char *clew__endpoint_fault_text(enum clew__endpoint_fault fault);
 
-/* Each writes the URL to send to, terminated, or returns what is wrong with the text. A fragment is left out; nothing
- * else is changed: no port is filled in. */
+/* Each writes the URL to send to, terminated, or returns what is wrong with the text. A fragment is left out;
+ * nothing else is changed: no port is filled in. */
 
 /* A base, as in OTEL_EXPORTER_OTLP_ENDPOINT: v1/traces is appended to its path, with one slash between. */
 enum clew__endpoint_fault clew__endpoint_from_base(struct clew__slice text, char *out, size_t capacity);
 /* The whole URL, as in OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: only an empty path becomes "/". */
 enum clew__endpoint_fault clew__endpoint_from_url(struct clew__slice text, char *out, size_t capacity);
 
-/* Takes `user:password@` out of a URL in place; what it took (still percent-encoded, without the @) goes to `out`,
- * which has room for the whole URL. False: there was none. */
+/* Takes `user:password@` out of a URL in place; what it took (still percent-encoded, without the @) goes to
+ * `out`, which has room for the whole URL. False: there was none. */
 bool clew__endpoint_take_user(char *url, char *out);
 
-/* A URL, or what was meant as one, for messages: without everything that could be a user's name, a password or a
- * key (all up to the last @, and from the first ? on), without control characters, cut to `capacity`. */
+/* A URL, or what was meant as one, for messages: without everything that could be a user's name, a password
+ * or a key (all up to the last @, and from the first ? on), without control characters, cut to `capacity`. */
 void clew__endpoint_show(struct clew__slice text, char *out, size_t capacity);
 
 /* A URL whose host is this machine itself: localhost, 127.0.0.0/8, [::1]. */
 bool clew__endpoint_is_loopback(struct clew__slice url);
 bool clew__endpoint_is_https(struct clew__slice url);
 
-/* ---- header lists: k1=v1,k2=v2, the syntax of W3C Baggage without properties; a `;` is part of the value ---- */
+/* ---- header lists: k1=v1,k2=v2, the syntax of W3C Baggage without properties; a `;` is part of the value
+ * ---- */
 
 enum clew__header_fault {
     CLEW__HEADER_OK = 0,
@@ -58,12 +60,12 @@ struct clew__header {
     struct clew__slice value; /* trimmed, still percent-encoded; never to be shown */
 };
 
-/* Takes the next entry off the list; empty entries are passed over. `header->position` counts on: zero it before the
- * first call. False at the end. */
+/* Takes the next entry off the list; empty entries are passed over. `header->position` counts on: zero it
+ * before the first call. False at the end. */
 bool clew__header_next(struct clew__slice *list, struct clew__header *header);
 
-/* Percent-decodes into `out`, which has room for `text.size` bytes; returns the size. Malformed escapes stay as they
- * are. */
+/* Percent-decodes into `out`, which has room for `text.size` bytes; returns the size. Malformed escapes stay
+ * as they are. */
 size_t clew__percent_decode(struct clew__slice text, char *out);
 
 /* Base64 with padding, terminated: `out` has room for CLEW__BASE64_SIZE(size) bytes. */

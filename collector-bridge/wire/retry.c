@@ -11,7 +11,8 @@ bool clew__retry_status(long status) {
 /* value × (low + (high − low) × random / 2^64), with the factors in percent. */
 static uint64_t scaled(uint64_t value, uint64_t low, uint64_t high, uint64_t random) {
     uint64_t spread = value / 100 * (high - low);
-    /* 32 bits of randomness are enough, and keep the product inside 64 bits: the spread of 300 s is below 2^36. */
+    /* 32 bits of randomness are enough, and keep the product inside 64 bits: the spread of 300 s is below
+     * 2^36. */
     uint64_t share = (spread >> 4) * (random >> 36) >> 24;
     return value / 100 * low + share;
 }
@@ -77,8 +78,8 @@ static bool take_time(struct clew__slice *text, int *hour, int *minute, int *sec
            *second <= 60;
 }
 
-/* Days since 1970-01-01 in the Gregorian calendar, for years from 0: whole 400-year eras, then years that begin in
- * March, so that the leap day comes last. */
+/* Days since 1970-01-01 in the Gregorian calendar, for years from 0: whole 400-year eras, then years that
+ * begin in March, so that the leap day comes last. */
 static int64_t days_since_epoch(int year, int month, int day) {
     int64_t y = month <= 2 ? year - 1 : year;
     int64_t era = (y >= 0 ? y : y - 399) / 400;
@@ -95,15 +96,16 @@ static int year_of(int64_t unix_seconds) {
     return year;
 }
 
-/* RFC 9110: a year of two digits that seems to be more than fifty years ahead is the one of the century before. */
+/* RFC 9110: a year of two digits that seems to be more than fifty years ahead is the one of the century
+ * before. */
 static int full_year(int two_digits, int64_t unix_seconds) {
     int now = year_of(unix_seconds);
     int year = now - now % 100 + two_digits;
     return year > now + 50 ? year - 100 : year;
 }
 
-/* Sun, 06 Nov 1994 08:49:37 GMT | Sunday, 06-Nov-94 08:49:37 GMT | Sun Nov  6 08:49:37 1994. The name of the day says
- * nothing that the date does not say: only its form is looked at. */
+/* Sun, 06 Nov 1994 08:49:37 GMT | Sunday, 06-Nov-94 08:49:37 GMT | Sun Nov  6 08:49:37 1994. The name of the
+ * day says nothing that the date does not say: only its form is looked at. */
 static bool read_date(struct clew__slice text, int64_t unix_seconds, int64_t *out) {
     int year, month, day, hour, minute, second;
     size_t name = 0;
@@ -116,7 +118,8 @@ static bool read_date(struct clew__slice text, int64_t unix_seconds, int64_t *ou
     if (clew__slice_consume(&text, ',')) {
         read = clew__slice_consume(&text, ' ') && take_number(&text, 2, &day);
         if (read && clew__slice_consume(&text, '-')) {
-            read = take_month(&text, &month) && clew__slice_consume(&text, '-') && take_number(&text, 2, &year);
+            read =
+                take_month(&text, &month) && clew__slice_consume(&text, '-') && take_number(&text, 2, &year);
             if (read)
                 year = full_year(year, unix_seconds);
         } else {
@@ -126,10 +129,11 @@ static bool read_date(struct clew__slice text, int64_t unix_seconds, int64_t *ou
         read = read && clew__slice_consume(&text, ' ') && take_time(&text, &hour, &minute, &second) &&
                take_text(&text, " GMT");
     } else {
-        read = clew__slice_consume(&text, ' ') && take_month(&text, &month) && clew__slice_consume(&text, ' ') &&
-               (clew__slice_consume(&text, ' ') ? take_number(&text, 1, &day) : take_number(&text, 2, &day)) &&
-               clew__slice_consume(&text, ' ') && take_time(&text, &hour, &minute, &second) &&
-               clew__slice_consume(&text, ' ') && take_number(&text, 4, &year);
+        read =
+            clew__slice_consume(&text, ' ') && take_month(&text, &month) && clew__slice_consume(&text, ' ') &&
+            (clew__slice_consume(&text, ' ') ? take_number(&text, 1, &day) : take_number(&text, 2, &day)) &&
+            clew__slice_consume(&text, ' ') && take_time(&text, &hour, &minute, &second) &&
+            clew__slice_consume(&text, ' ') && take_number(&text, 4, &year);
     }
     if (!read || text.size != 0 || day < 1 || day > 31)
         return false;

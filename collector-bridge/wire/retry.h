@@ -1,5 +1,5 @@
-/* The retry policy of OTLP exporters (specification: OTLP, Failures, and OTLP/HTTP Throttling): what may be sent again,
- * and after which wait. Pure: time and randomness come in as arguments; any thread. */
+/* The retry policy of OTLP exporters (specification: OTLP, Failures, and OTLP/HTTP Throttling): what may be
+ * sent again, and after which wait. Pure: time and randomness come in as arguments; any thread. */
 #ifndef CLEW_WIRE_RETRY_H
 #define CLEW_WIRE_RETRY_H
 
@@ -7,8 +7,8 @@
 
 #include <stdint.h>
 
-/* The specification gives no numbers; these are the ones that other SDKs use. All waits and attempts have to fit into
- * the time of the batch, ten seconds by default. */
+/* The specification gives no numbers; these are the ones that other SDKs use. All waits and attempts have to
+ * fit into the time of the batch, ten seconds by default. */
 #define CLEW__RETRY_FIRST_NANO UINT64_C(1000000000)
 #define CLEW__RETRY_CAP_NANO UINT64_C(5000000000)
 /* A receiver cannot silence the exporter for longer than this, nor make it spin. */
@@ -18,16 +18,17 @@
 /* 429, 502, 503 and 504; nothing else. */
 bool clew__retry_status(long status);
 
-/* The wait before attempt number `retry` + 1, counted from 0: 1 s, growing by half each time, at most 5 s, times a
- * factor of 0.8 to 1.2 that `random` (all 64 bits of it) chooses. */
+/* The wait before attempt number `retry` + 1, counted from 0: 1 s, growing by half each time, at most 5 s,
+ * times a factor of 0.8 to 1.2 that `random` (all 64 bits of it) chooses. */
 uint64_t clew__retry_backoff_nano(unsigned retry, uint64_t random);
 
-/* Reads the value of a Retry-After header, seconds or an HTTP date of one of the three forms, into a wait of at most
- * CLEW__RETRY_AFTER_MAX_NANO; a date that is past is 0. False: malformed (negative, too), and `*wait_nano` untouched. */
+/* Reads the value of a Retry-After header, seconds or an HTTP date of one of the three forms, into a wait of
+ * at most CLEW__RETRY_AFTER_MAX_NANO; a date that is past is 0. False: malformed (negative, too), and
+ * `*wait_nano` untouched. */
 bool clew__retry_after(struct clew__slice value, int64_t unix_seconds, uint64_t *wait_nano);
 
-/* The wait to keep when the receiver asked for one: never less than it asked for within the bounds above, up to a fifth
- * more, so that clients who were told the same do not come back at the same time. */
+/* The wait to keep when the receiver asked for one: never less than it asked for within the bounds above, up
+ * to a fifth more, so that clients who were told the same do not come back at the same time. */
 uint64_t clew__retry_told_nano(uint64_t asked_nano, uint64_t random);
 
 #endif

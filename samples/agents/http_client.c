@@ -77,7 +77,7 @@ static void record_result(clew_span span, CURLcode result, const struct http_ans
     clew_set(span, "http.response.status_code", answer->status);
     if (answer->status >= 400) {
         snprintf(type, sizeof type, "%d", answer->status);
-        clew_span_set_error(span, type, answer->text);
+        clew_span_set_error(span, type, NULL); /* the status says it all */
     }
 }
 

@@ -44,7 +44,8 @@ static void send_answer(struct evhttp_request *request, int status, const char *
 
     struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
     evhttp_add_header(headers, "Content-Type", "text/plain; charset=utf-8");
-    evhttp_add_header(headers, "traceresponse", traceparent);
+    if (*traceparent) /* so that the caller can link this span */
+        evhttp_add_header(headers, "traceresponse", traceparent);
     evbuffer_add(evhttp_request_get_output_buffer(request), text, strlen(text));
     evhttp_send_reply(request, status, NULL, NULL);
 }
@@ -64,7 +65,7 @@ static void answer_request(struct evhttp_request *request, const struct server *
     if (status >= 500) { /* 4xx is the caller's error, not this server's */
         char type[16];
         snprintf(type, sizeof type, "%d", status);
-        clew_span_set_error(span, type, text);
+        clew_span_set_error(span, type, NULL);
     }
     send_answer(request, status, text, span);
 }

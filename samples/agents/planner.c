@@ -95,9 +95,12 @@ static int plan(const char *question) {
         fprintf(stderr, "planner: %s\n", failure);
         return -1;
     }
-    char trace_id[33];
-    clew_trace_id_to_hex(span.trace_id, trace_id);
-    printf("%s\ntrace %s\n", answer.text, trace_id);
+    puts(answer.text);
+    if (clew_span_is_recording(span)) {
+        char trace_id[33];
+        clew_trace_id_to_hex(span.trace_id, trace_id);
+        printf("trace %s\n", trace_id);
+    }
     return 0;
 }
 

@@ -1,4 +1,4 @@
-/* The agent that looks things up: asks the model what to search for, and searches. */
+/* The agent that looks things up: searches, and asks the model what to make of it. */
 #include "agent.h"
 
 #include <stdio.h>
@@ -17,12 +17,15 @@ static void search(const char *query) {
 }
 
 static int research(const char *question, char text[HTTP_TEXT_SIZE]) {
-    struct http_answer idea;
-    if (agent_chat(question, &idea) != 200) {
-        snprintf(text, HTTP_TEXT_SIZE, "no idea what to search for: %.1000s", idea.text);
+    char prompt[HTTP_TEXT_SIZE];
+    struct http_answer insight;
+
+    search(question);
+    snprintf(prompt, sizeof prompt, "seven reports on: %.1000s", question);
+    if (agent_chat(prompt, &insight) != 200) {
+        snprintf(text, HTTP_TEXT_SIZE, "nothing to make of the reports: %.1000s", insight.text);
         return 502;
     }
-    search(idea.text);
     snprintf(text, HTTP_TEXT_SIZE, "seven reports say that it began with the release of Tuesday");
     return 200;
 }

@@ -18,5 +18,6 @@ static void run_tests(void) {
 int main(void) {
     clew_init("run_tests");
     run_tests();
-    return agent_finish("run_tests", 0);
+    agent_finish("run_tests", 0);
+    return 0; /* the tests passed, whether or not their spans arrived */
 }

@@ -7,44 +7,49 @@
 
 #define RESULTS_MAX 8
 
-/* Cuts the lines into results and the span contexts they come from. Returns how many; -1 when a line has
- * none. */
-static int parse_results(char *lines, const char *results[RESULTS_MAX], clew_link sources[RESULTS_MAX]) {
-    int count = 0;
+struct material {
+    const char *results[RESULTS_MAX];
+    size_t result_count;
+    clew_link sources[RESULTS_MAX];
+    size_t source_count;
+};
+
+/* Cuts the lines in place. A result may come without its span, from an agent that does not trace. */
+static struct material parse_lines(char *lines) {
+    struct material material = {.result_count = 0};
     char *rest = lines;
-    for (char *line; count < RESULTS_MAX && (line = strtok_r(rest, "\n", &rest)); count++) {
+    for (char *line; material.result_count < RESULTS_MAX && (line = strtok_r(rest, "\n", &rest));) {
         size_t size = strcspn(line, " ");
-        if (line[size] == '\0' || clew_traceparent_parse(line, size, &sources[count].context) != 0)
-            return -1;
-        results[count] = line + size + 1;
+        if (line[size] == '\0')
+            continue;
+        material.results[material.result_count++] = line + size + 1;
+        if (clew_traceparent_parse(line, size, &material.sources[material.source_count].context) == 0)
+            material.source_count++;
     }
-    return count;
+    return material;
 }
 
-static void write_summary(const char *const *results, const clew_link *sources, int count,
-                          char text[HTTP_TEXT_SIZE]) {
-    const clew_span_options options = {.links = sources, .link_count = (size_t)count};
+static void write_summary(const struct material *material, char text[HTTP_TEXT_SIZE]) {
+    const clew_span_options options = {.links = material->sources, .link_count = material->source_count};
     clew_scope scope CLEW_CLEANUP(clew_scope_leave) = clew_scope_enter(NULL, "summarize", &options);
-    clew_set(scope.span, "summary.sources", count);
+    clew_set(scope.span, "summary.results", material->result_count);
 
     agent_work(22);
     size_t used = 0;
-    for (int i = 0; i < count && used < HTTP_TEXT_SIZE; i++)
-        used += (size_t)snprintf(text + used, HTTP_TEXT_SIZE - used, "%s%s", i ? "; " : "", results[i]);
+    for (size_t i = 0; i < material->result_count && used < HTTP_TEXT_SIZE; i++)
+        used +=
+            (size_t)snprintf(text + used, HTTP_TEXT_SIZE - used, "%s%s", i ? "; " : "", material->results[i]);
 }
 
 static int summarize(const char *question, char text[HTTP_TEXT_SIZE]) {
     char lines[HTTP_TEXT_SIZE];
-    const char *results[RESULTS_MAX];
-    clew_link sources[RESULTS_MAX] = {0};
-
     snprintf(lines, sizeof lines, "%s", question);
-    int count = parse_results(lines, results, sources);
-    if (count <= 0) {
+    struct material material = parse_lines(lines);
+    if (material.result_count == 0) {
         snprintf(text, HTTP_TEXT_SIZE, "expected lines of TRACEPARENT RESULT");
         return 400;
     }
-    write_summary(results, sources, count, text);
+    write_summary(&material, text);
     return 200;
 }
 

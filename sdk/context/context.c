@@ -220,6 +220,7 @@ struct base {
 };
 
 static _Atomic(const clew_context *) process_base;
+atomic_bool clew__context_was_used;
 static _Atomic(struct base *) bases;
 
 static const clew_context *current_base(void) {
@@ -233,6 +234,7 @@ void clew__context_set_process_base(const clew_context *context) {
         atomic_store_explicit(&process_base, NULL, memory_order_release);
         return;
     }
+    atomic_store_explicit(&clew__context_was_used, true, memory_order_release);
     base = clew_memory_allocate(sizeof *base);
     if (base) {
         base->context = context;
@@ -255,7 +257,7 @@ const struct clew__context_data *clew__context_process_base(void) {
 
 /* What an entry holds a reference of its own to. The rest it borrows: from `context`, from the entry below,
  * which outlives it, or from the process's base, which is never freed. */
-enum { OWNS_TRACESTATE = 1, OWNS_BAGGAGE = 2, OWNS_VALUES = 4, OWNS_BITS = (1 << INDEX_BITS) - 1 };
+enum { OWNS_TRACESTATE = 1, OWNS_BAGGAGE = 2, OWNS_VALUES = 4 };
 
 struct entry {
     struct clew__context_data data;
@@ -263,12 +265,14 @@ struct entry {
     uint64_t stamp;              /* serial number << INDEX_BITS | OWNS_... */
 };
 
-/* One block: growing makes a new one, so that whoever looks sees one or the other. */
+/* One block: growing makes a new one, and the old one stays until the thread exits, so that whoever was
+ * interrupted with it in hand can tell. */
 struct clew__context_stack {
+    struct clew__context_stack *smaller; /* the one before this */
     atomic_uint depth;
     unsigned capacity;
     uint64_t last_serial;   /* never goes back: an entry at the same depth gets another one */
-    volatile bool changing; /* a push is under way: a signal handler in between may only look */
+    volatile bool changing; /* a push or a pop is under way: a signal handler in between may only look */
     struct entry entries[];
 };
 
@@ -304,29 +308,48 @@ const struct clew__context_data *clew__context_active(const struct clew__thread 
     return top ? &top->data : clew__context_process_base();
 }
 
-static bool grow(struct clew__thread *thread) {
-    struct clew__context_stack *old = thread->contexts;
-    unsigned capacity = old ? old->capacity * 2 : LEVELS_INLINED;
+/* From here to end_change() signal handlers leave the stack alone. NULL: this is one, or there is no stack.
+ */
+static struct clew__context_stack *begin_change(struct clew__thread *thread) {
     struct clew__context_stack *stack;
-    if (capacity > LEVELS_MAX)
-        return false;
+    do {
+        stack = thread->contexts;
+        if (!stack || stack->changing)
+            return NULL;
+        stack->changing = true;
+        atomic_signal_fence(memory_order_seq_cst);
+        /* A signal handler that came before may have made it grow. */
+    } while (__builtin_expect(thread->contexts != stack, 0));
+    return stack;
+}
+
+static void end_change(struct clew__context_stack *stack) {
+    atomic_signal_fence(memory_order_seq_cst);
+    stack->changing = false;
+}
+
+/* A stack with twice the room, or the first one; in the state of being changed. NULL: no memory, or the
+ * limit. */
+static struct clew__context_stack *grow(struct clew__thread *thread, struct clew__context_stack *old) {
+    unsigned capacity = old ? old->capacity * 2 : LEVELS_INLINED;
+    unsigned depth = depth_of(old);
+    struct clew__context_stack *stack = NULL;
     clew__context_setup();
-    stack = clew_memory_allocate(sizeof *stack + capacity * sizeof stack->entries[0]);
+    atomic_store_explicit(&clew__context_was_used, true, memory_order_release);
+    if (capacity <= LEVELS_MAX)
+        stack = clew_memory_allocate(sizeof *stack + capacity * sizeof stack->entries[0]);
     if (!stack)
-        return false;
-    atomic_init(&stack->depth, depth_of(old));
+        return NULL;
+    stack->smaller = old;
+    atomic_init(&stack->depth, depth);
     stack->capacity = capacity;
     stack->last_serial = old ? old->last_serial : 0;
-    stack->changing = is_changing(old);
+    stack->changing = true;
     if (old)
-        memcpy(stack->entries, old->entries, depth_of(old) * sizeof old->entries[0]);
-    /* Complete before it is seen, and seen before the old one goes, by a signal handler and by the child of a
-     * fork. */
-    atomic_thread_fence(memory_order_seq_cst);
-    thread->contexts = stack;
-    atomic_thread_fence(memory_order_seq_cst);
-    clew_memory_release(old);
-    return true;
+        memcpy(stack->entries, old->entries, depth * sizeof old->entries[0]);
+    /* Complete before it is seen, by a signal handler and by the child of a fork. */
+    __atomic_store_n(&thread->contexts, stack, __ATOMIC_RELEASE);
+    return stack;
 }
 
 static void write_entry(struct clew__context_stack *stack, unsigned depth,
@@ -358,89 +381,69 @@ static void write_entry(struct clew__context_stack *stack, unsigned depth,
 
 static clew_token push(struct clew__thread *thread, const struct clew__context_data *data,
                        const clew_context *context) {
-    struct clew__context_stack *stack = thread->contexts;
-    unsigned depth = depth_of(stack);
+    struct clew__context_stack *stack = begin_change(thread);
     clew_token token;
-    if (__builtin_expect(stack->changing, 0))
+    unsigned depth;
+    if (__builtin_expect(!stack && thread->contexts, 0))
         return no_token;
-    stack->changing = true;
-    atomic_signal_fence(memory_order_seq_cst);
+    if (__builtin_expect(!stack || depth_of(stack) == stack->capacity, 0)) {
+        struct clew__context_stack *larger = grow(thread, stack);
+        if (!larger) {
+            if (stack)
+                end_change(stack);
+            return no_token;
+        }
+        stack = larger;
+    }
+    depth = depth_of(stack);
     write_entry(stack, depth, data, context);
+    token.thread = thread->id;
+    token.depth = stack->last_serial << INDEX_BITS | depth;
     atomic_signal_fence(memory_order_seq_cst);
     atomic_store_explicit(&stack->depth, depth + 1, memory_order_relaxed);
-    atomic_signal_fence(memory_order_seq_cst);
-    stack->changing = false;
-    token.thread = thread->id;
-    token.depth = (stack->last_serial << INDEX_BITS) | depth;
+    end_change(stack);
     return token;
 }
 
-/* The data may be an entry of the stack that goes away. */
-static clew_token grow_and_push(struct clew__thread *thread, const struct clew__context_data *data,
-                                const clew_context *context) {
-    struct clew__context_data copy = *data;
-    struct clew__context_stack *old = thread->contexts;
-    bool grown;
-    if (is_changing(old))
-        return no_token;
-    if (old)
-        old->changing = true;
-    atomic_signal_fence(memory_order_seq_cst);
-    grown = grow(thread);
-    atomic_signal_fence(memory_order_seq_cst);
-    if (thread->contexts)
-        thread->contexts->changing = false;
-    return grown ? push(thread, &copy, context) : no_token;
-}
-
-static inline bool is_full(const struct clew__context_stack *stack) {
-    return stack == NULL || depth_of(stack) == stack->capacity;
-}
-
-static inline clew_token push_or_grow(struct clew__thread *thread, const struct clew__context_data *data,
-                                      const clew_context *context) {
-    if (__builtin_expect(is_full(thread->contexts), 0))
-        return grow_and_push(thread, data, context);
-    return push(thread, data, context);
-}
-
 clew_token clew__context_push(struct clew__thread *thread, const struct clew__context_data *data) {
-    return push_or_grow(thread, data, NULL);
+    return push(thread, data, NULL);
 }
 
 /* Off the stack first, given back then: nobody sees an entry whose references are gone, and what runs when a
  * value goes may attach and detach. */
-static void pop(struct clew__context_stack *stack) {
-    unsigned depth = depth_of(stack) - 1;
-    const struct entry *top = &stack->entries[depth];
-    uint64_t owns = top->stamp & OWNS_BITS;
-    const clew_context *context = top->context;
-    const clew_tracestate *tracestate = owns & OWNS_TRACESTATE ? top->data.tracestate : NULL;
-    const clew_baggage *baggage = owns & OWNS_BAGGAGE ? top->data.baggage : NULL;
-    const struct clew__context_value *values = owns & OWNS_VALUES ? top->data.values : NULL;
+static bool pop(struct clew__thread *thread) {
+    struct clew__context_stack *stack = begin_change(thread);
+    unsigned depth;
+    struct entry top;
+    if (!stack)
+        return false;
+    depth = depth_of(stack) - 1;
+    top = stack->entries[depth];
     atomic_signal_fence(memory_order_seq_cst);
     atomic_store_explicit(&stack->depth, depth, memory_order_relaxed);
-    atomic_signal_fence(memory_order_seq_cst);
-    if (context)
-        clew_context_unref(context);
-    if (owns) {
-        clew_tracestate_unref(tracestate);
-        clew_baggage_unref(baggage);
-        values_unref(values);
-    }
+    end_change(stack);
+
+    if (top.context)
+        clew_context_unref(top.context);
+    if (top.stamp & OWNS_TRACESTATE)
+        clew_tracestate_unref(top.data.tracestate);
+    if (top.stamp & OWNS_BAGGAGE)
+        clew_baggage_unref(top.data.baggage);
+    if (top.stamp & OWNS_VALUES)
+        values_unref(top.data.values);
+    return true;
 }
 
-/* The stack is read anew each time: giving a value back may have moved it. */
 static void pop_down_to(struct clew__thread *thread, unsigned depth) {
-    while (depth_of(thread->contexts) > depth)
-        pop(thread->contexts);
+    while (depth_of(thread->contexts) > depth && pop(thread))
+        ;
 }
 
 clew_token clew_context_attach(const clew_context *context) {
     struct clew__thread *thread = clew__thread_self();
     if (!thread)
         return no_token;
-    return push_or_grow(thread, clew__context_data(context), context ? context : &empty);
+    return push(thread, clew__context_data(context), context ? context : &empty);
 }
 
 int clew_context_detach(clew_token token) {
@@ -476,7 +479,7 @@ clew_context *clew_context_swap(const clew_context *context) {
     old = clew_context_current();
     clew_context_ref(context); /* it may be one that only the stack holds */
     pop_down_to(thread, 0);
-    push_or_grow(thread, clew__context_data(context), context ? context : &empty);
+    push(thread, clew__context_data(context), context ? context : &empty);
     clew_context_unref(context);
     return old;
 }
@@ -489,11 +492,12 @@ clew_span_context clew_current_span_context(void) {
 /* ---- threads that go, and forks ---- */
 
 static void free_stack(struct clew__thread *thread) {
-    struct clew__context_stack *stack;
     pop_down_to(thread, 0);
-    stack = thread->contexts;
-    thread->contexts = NULL;
-    clew_memory_release(stack);
+    while (thread->contexts) {
+        struct clew__context_stack *stack = thread->contexts;
+        thread->contexts = stack->smaller;
+        clew_memory_release(stack);
+    }
 }
 
 /* The stacks of threads that are not here any more become empty for whoever gets their blocks. What they held

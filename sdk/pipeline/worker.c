@@ -40,8 +40,8 @@ void clew__worker_wake(void) {
     if (atomic_exchange(&signalled, true))
         return;
     descriptor = atomic_load(&wake_descriptor);
-    if (descriptor >= 0 && write(descriptor, &one, sizeof one) < 0)
-        atomic_store(&signalled, false);
+    if (descriptor < 0 || write(descriptor, &one, sizeof one) < 0)
+        atomic_store(&signalled, false); /* nobody to hear it yet: who starts the worker has it look first */
     errno = saved;
 }
 

@@ -64,6 +64,40 @@ static bool commit(struct clew__slot *slot, const struct clew__writer *writer) {
     return true;
 }
 
+/* ---- short text: copied and looked at in one pass ---- */
+
+/* Both parts of an attribute up to this size have lengths of one byte, all the way up. */
+#define SHORT_MAX 56u
+/* What such an attribute takes at most, with its key entry and the seal. */
+#define SHORT_ROOM (2 * SHORT_MAX + 16 + SEAL_SIZE + sizeof(struct clew__key_entry))
+#define HIGH_BITS UINT64_C(0x8080808080808080)
+
+static inline uint64_t load64(const char *at) {
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
+/* Copies up to SHORT_MAX bytes, in words that may overlap; returns the bits that are set anywhere in them. */
+static inline uint64_t copy_short(uint8_t *to, const char *from, size_t size) {
+    uint64_t seen = 0;
+    if (size >= 8) {
+        uint64_t last = load64(from + size - 8);
+        for (size_t i = 0; i + 8 < size; i += 8) {
+            uint64_t word = load64(from + i);
+            seen |= word;
+            memcpy(to + i, &word, sizeof word);
+        }
+        memcpy(to + size - 8, &last, sizeof last);
+        return seen | last;
+    }
+    for (size_t i = 0; i < size; i++) {
+        seen |= (uint8_t)from[i];
+        to[i] = (uint8_t)from[i];
+    }
+    return seen;
+}
+
 /* ---- bytes that go ---- */
 
 /* Takes a member out of the body; everything behind it moves up. */
@@ -198,10 +232,71 @@ static void finish_attribute(struct clew__slot *slot, uint32_t hash, const uint8
     enter_key(slot, hash, at);
 }
 
+/* Whether a short attribute may be written without a second look: there is room, and the key is a new one. */
+static inline bool is_plain(struct clew__slot *slot, const char *key, size_t key_size, uint32_t *hash) {
+    if (key_size - 1 >= SHORT_MAX || slot->attributes >= slot->attribute_limit ||
+        slot->size + SHORT_ROOM + slot->attributes * sizeof(struct clew__key_entry) > slot->capacity)
+        return false;
+    *hash = clew__key_hash(key, key_size);
+    if (slot->keys_seen & key_bit(*hash))
+        for (uint32_t i = 0; i < slot->attributes; i++)
+            if (clew__slot_entry(slot, i)->hash == *hash)
+                return false;
+    return true;
+}
+
+/* The usual attribute, a short key and a short value, both ASCII. False leaves nothing behind, and the long way. */
+static inline bool record_short(struct clew__slot *slot, const char *key, size_t key_size, const char *value,
+                                size_t size) {
+    uint8_t *at = slot->body + slot->size;
+    uint64_t seen;
+    uint32_t hash;
+    if (size > SHORT_MAX || !is_plain(slot, key, key_size, &hash))
+        return false;
+    at[0] = CLEW__SPAN_ATTRIBUTES << 3 | CLEW__WIRE_BYTES;
+    at[1] = (uint8_t)(key_size + size + 6);
+    at[2] = CLEW__KEYVALUE_KEY << 3 | CLEW__WIRE_BYTES;
+    at[3] = (uint8_t)key_size;
+    seen = copy_short(at + 4, key, key_size);
+    at += 4 + key_size;
+    at[0] = CLEW__KEYVALUE_VALUE << 3 | CLEW__WIRE_BYTES;
+    at[1] = (uint8_t)(size + 2);
+    at[2] = CLEW__ANY_STRING << 3 | CLEW__WIRE_BYTES;
+    at[3] = (uint8_t)size;
+    seen |= copy_short(at + 4, value, size);
+    if (seen & HIGH_BITS)
+        return false;
+    finish_attribute(slot, hash, at + 4 + size);
+    return true;
+}
+
+static inline bool record_short_varint(struct clew__slot *slot, const char *key, size_t key_size,
+                                       uint32_t any_field, uint64_t number) {
+    uint8_t *at = slot->body + slot->size, *end;
+    uint32_t hash;
+    if (!is_plain(slot, key, key_size, &hash) || (copy_short(at + 4, key, key_size) & HIGH_BITS))
+        return false;
+    end = at + 4 + key_size;
+    end[2] = (uint8_t)(any_field << 3 | CLEW__WIRE_VARINT);
+    end = clew__put_varint(end + 3, number);
+    at[0] = CLEW__SPAN_ATTRIBUTES << 3 | CLEW__WIRE_BYTES;
+    at[1] = (uint8_t)(end - at - 2);
+    at[2] = CLEW__KEYVALUE_KEY << 3 | CLEW__WIRE_BYTES;
+    at[3] = (uint8_t)key_size;
+    at += 4 + key_size;
+    at[0] = CLEW__KEYVALUE_VALUE << 3 | CLEW__WIRE_BYTES;
+    at[1] = (uint8_t)(end - at - 2);
+    finish_attribute(slot, hash, end);
+    return true;
+}
+
 void clew__record_string(struct clew__slot *slot, const char *key, size_t key_size, const char *value, size_t size) {
     const struct clew_provider *provider = atomic_load_explicit(&slot->provider, memory_order_relaxed);
     uint8_t *at;
     uint32_t hash;
+    if (__builtin_expect(value && size <= provider->limits.attribute_value_length, 1) &&
+        record_short(slot, key, key_size, value, size))
+        return;
     if (!value || size > provider->limits.attribute_value_length || !clew__utf8_valid(value, size) ||
         !clew__utf8_valid(key, key_size)) {
         clew_value slow = clew_value_string_n(value, size);
@@ -225,6 +320,8 @@ void clew__record_varint(struct clew__slot *slot, const char *key, size_t key_si
                          uint64_t number) {
     uint8_t *at;
     uint32_t hash;
+    if (__builtin_expect(record_short_varint(slot, key, key_size, any_field, number), 1))
+        return;
     if (!clew__utf8_valid(key, key_size)) {
         clew_value slow =
             any_field == CLEW__ANY_BOOL ? clew_value_bool(number != 0) : clew_value_int((int64_t)number);
@@ -245,6 +342,23 @@ void clew__record_varint(struct clew__slot *slot, const char *key, size_t key_si
 void clew__record_double(struct clew__slot *slot, const char *key, size_t key_size, double value) {
     clew_value slow = clew_value_double(value);
     clew__record_value(slot, key, key_size, &slow);
+}
+
+void clew__record_attributes(struct clew__slot *slot, const clew_attribute *attributes, size_t count) {
+    for (size_t i = 0; attributes && i < count; i++) {
+        const clew_attribute *attribute = &attributes[i];
+        const clew_value *value = &attribute->value;
+        const char *key = attribute->key;
+        size_t key_size = attribute->key_size ? attribute->key_size : key ? strlen(key) : 0;
+        if (value->type == CLEW_TYPE_STRING)
+            clew__record_string(slot, key, key_size, value->as.string, value->size);
+        else if (value->type == CLEW_TYPE_INT)
+            clew__record_varint(slot, key, key_size, CLEW__ANY_INT, (uint64_t)value->as.integer);
+        else if (value->type == CLEW_TYPE_BOOL)
+            clew__record_varint(slot, key, key_size, CLEW__ANY_BOOL, value->as.boolean);
+        else
+            clew__record_value(slot, key, key_size, value);
+    }
 }
 
 /* ---- events, links, status, name ---- */
@@ -359,7 +473,6 @@ void clew__record_name(struct clew__slot *slot, const char *name, size_t size) {
 bool clew__record_begin(struct clew__slot *slot, const clew_span *span, uint8_t trace_flags,
                         const uint8_t parent_span_id[8], bool parent_is_remote, clew_span_kind kind,
                         uint64_t start_unix_nano, const char *name) {
-    clew_text tracestate = clew_tracestate_text(slot->tracestate);
     size_t name_size = name ? strlen(name) : 0;
     uint8_t *at = slot->body;
 
@@ -389,11 +502,23 @@ bool clew__record_begin(struct clew__slot *slot, const clew_span *span, uint8_t 
     slot->name_size = slot->status_size = 0;
     slot->name_at = slot->status_at = 0;
 
-    if (tracestate.size) {
+    if (slot->tracestate) {
+        clew_text tracestate = clew_tracestate_text(slot->tracestate);
         struct clew__writer writer = writer_of(slot);
         clew__write_bytes(&writer, CLEW__SPAN_TRACE_STATE, tracestate.data, tracestate.size);
         if (!commit(slot, &writer))
             return false;
+    }
+    if (name_size - 1 < SHORT_MAX && slot->size + SHORT_ROOM <= slot->capacity) {
+        at = slot->body + slot->size;
+        if (!(copy_short(at + 2, name, name_size) & HIGH_BITS)) {
+            at[0] = CLEW__SPAN_NAME << 3 | CLEW__WIRE_BYTES;
+            at[1] = (uint8_t)name_size;
+            slot->name_at = slot->size;
+            slot->name_size = (uint32_t)name_size + 2;
+            slot->size += (uint32_t)name_size + 2;
+            return true;
+        }
     }
     if (name_size && clew__utf8_valid(name, name_size) && reserve(slot, name_size + 1 + CLEW__VARINT_MAX)) {
         slot->name_at = slot->size;

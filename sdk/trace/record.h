@@ -16,6 +16,7 @@ void clew__record_varint(struct clew__slot *slot, const char *key, size_t key_si
                          uint64_t number);
 void clew__record_double(struct clew__slot *slot, const char *key, size_t key_size, double value);
 void clew__record_value(struct clew__slot *slot, const char *key, size_t key_size, const clew_value *value);
+void clew__record_attributes(struct clew__slot *slot, const clew_attribute *attributes, size_t count);
 void clew__record_event(struct clew__slot *slot, const char *name, size_t name_size, uint64_t time_unix_nano,
                         const clew_attribute *attributes, size_t count);
 void clew__record_link(struct clew__slot *slot, const clew_span_context *context, const clew_attribute *attributes,

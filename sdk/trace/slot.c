@@ -8,21 +8,16 @@
 
 #include <string.h>
 
-#define SLAB_SLOTS 256u
+#define SLAB_SLOTS CLEW__SLAB_SLOTS
 #define SLABS_MAX (CLEW__SLOTS_MAX / SLAB_SLOTS)
 #define OWN_MAX 64u /* free slots that a thread keeps */
 #define TRADE 32u
 
 static struct clew__lock lock = CLEW__LOCK_INIT;
 static bool locked_for_fork;
-static _Atomic(struct clew__slot *) slabs[SLABS_MAX];
+_Atomic(struct clew__slot *) clew__slot_slabs[SLABS_MAX];
 static atomic_uint slab_count;
 static struct clew__slot *shared_free;
-
-struct clew__slot *clew__slot_at(uint32_t index) {
-    struct clew__slot *slab = atomic_load_explicit(&slabs[index / SLAB_SLOTS], memory_order_acquire);
-    return slab ? &slab[index % SLAB_SLOTS] : NULL;
-}
 
 /* Caller holds the lock. */
 static bool add_slab(void) {
@@ -40,7 +35,7 @@ static bool add_slab(void) {
         atomic_init(&slab[i].word, clew__slot_word(1, CLEW__SLOT_FREE));
         shared_free = &slab[i];
     }
-    atomic_store_explicit(&slabs[number], slab, memory_order_release);
+    atomic_store_explicit(&clew__slot_slabs[number], slab, memory_order_release);
     atomic_store_explicit(&slab_count, number + 1, memory_order_release);
     return true;
 }
@@ -154,7 +149,7 @@ uint64_t clew__slot_count_open(const struct clew_provider *provider) {
     uint64_t open = 0;
     unsigned count = atomic_load_explicit(&slab_count, memory_order_acquire);
     for (unsigned i = 0; i < count; i++) {
-        struct clew__slot *slab = atomic_load_explicit(&slabs[i], memory_order_acquire);
+        struct clew__slot *slab = atomic_load_explicit(&clew__slot_slabs[i], memory_order_acquire);
         for (uint32_t k = 0; k < SLAB_SLOTS; k++) {
             uint64_t word = atomic_load_explicit(&slab[k].word, memory_order_acquire);
             open += (word & 3) != CLEW__SLOT_FREE &&
@@ -188,7 +183,7 @@ static void after_fork_in_child(struct clew__thread *self) {
         thread->free_slot_count = 0;
     }
     for (unsigned i = 0; i < count; i++) {
-        struct clew__slot *slab = atomic_load(&slabs[i]);
+        struct clew__slot *slab = atomic_load(&clew__slot_slabs[i]);
         for (uint32_t k = SLAB_SLOTS; k-- > 0;) {
             struct clew__slot *slot = &slab[k];
             uint64_t generation = (atomic_load(&slot->word) >> 2) + 1;

@@ -92,8 +92,15 @@ static inline struct clew__key_entry *clew__slot_entry(struct clew__slot *slot, 
     return (struct clew__key_entry *)(void *)(slot->body + slot->capacity) - 1 - number;
 }
 
-/* The slot of a handle; NULL when there is none of that index. */
-struct clew__slot *clew__slot_at(uint32_t index);
+#define CLEW__SLAB_SLOTS 256u
+extern _Atomic(struct clew__slot *) clew__slot_slabs[CLEW__SLOTS_MAX / CLEW__SLAB_SLOTS];
+
+/* The slot of an index; NULL when there is none. */
+static inline struct clew__slot *clew__slot_at(uint32_t index) {
+    struct clew__slot *slab =
+        atomic_load_explicit(&clew__slot_slabs[index / CLEW__SLAB_SLOTS], memory_order_acquire);
+    return slab ? &slab[index % CLEW__SLAB_SLOTS] : NULL;
+}
 
 static inline uint64_t clew__slot_ref(const struct clew__slot *slot, uint64_t generation) {
     return generation << CLEW__REF_GENERATION_SHIFT | (uint64_t)slot->index << CLEW__REF_INDEX_SHIFT;

@@ -27,7 +27,7 @@ static uint64_t generation_of(uint64_t ref) {
     return ref >> CLEW__REF_GENERATION_SHIFT;
 }
 
-static struct clew__slot *slot_of(uint64_t ref) {
+static inline struct clew__slot *slot_of(uint64_t ref) {
     struct clew__slot *slot;
     if (__builtin_expect(ref == 0, 0)) {
         atomic_fetch_add_explicit(&null_spans, 1, memory_order_relaxed);
@@ -53,7 +53,7 @@ static bool lock_slowly(struct clew__slot *slot, uint64_t generation, enum clew_
     }
 }
 
-static bool lock(struct clew__slot *slot, uint64_t generation, enum clew__slot_state state) {
+static inline bool lock(struct clew__slot *slot, uint64_t generation, enum clew__slot_state state) {
     uint64_t word = clew__slot_word(generation, CLEW__SLOT_OPEN);
     if (__builtin_expect(atomic_compare_exchange_strong_explicit(&slot->word, &word,
                                                                  clew__slot_word(generation, state),
@@ -71,7 +71,7 @@ struct hold {
 };
 
 /* Locks a span for recording. False, and counted, when there is nothing to record to. */
-static inline bool acquire(uint64_t ref, struct hold *hold) {
+static inline __attribute__((always_inline)) bool acquire(uint64_t ref, struct hold *hold) {
     uint64_t generation = generation_of(ref);
     hold->thread = clew__thread_enter();
     if (__builtin_expect(hold->thread == NULL, 0))
@@ -163,6 +163,14 @@ void clew_abi_span_set_value(uint64_t ref, const char *key, size_t key_size, con
     if (!acquire(ref, &hold))
         return;
     clew__record_value(hold.slot, key, key_size, value);
+    release(ref, &hold);
+}
+
+void clew_abi_span_set_attributes(uint64_t ref, const clew_attribute *attributes, size_t count) {
+    struct hold hold;
+    if (!acquire(ref, &hold))
+        return;
+    clew__record_attributes(hold.slot, attributes, count);
     release(ref, &hold);
 }
 

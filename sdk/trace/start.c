@@ -24,14 +24,17 @@ struct birth {
     uint8_t trace_flags;
     const clew_tracestate *tracestate;
     clew_sampling_result sampled;
+    bool is_decided; /* `sampled` is the answer; otherwise the sampler is to be asked */
 };
 
 static const clew_span_options no_options;
 
-/* The parent: of the options, else the thread's current one, else the process's. */
-static const struct clew__context_data *find_parent(struct clew__thread *thread, const clew_span_options *options) {
+/* The parent, NULL for a root: of the options, else the thread's current one, else the process's. */
+static inline const struct clew__context_data *find_parent(struct clew__thread *thread, const clew_span_options *options) {
     const struct clew__context_data *parent;
     if (options->flags & CLEW_SPAN_ROOT)
+        return NULL;
+    if (!options->parent && !atomic_load_explicit(&clew__context_was_used, memory_order_acquire))
         return NULL;
     parent = options->parent ? clew__context_data(options->parent) : clew__context_active(thread);
     if (clew__context_has_span_context(parent))
@@ -57,25 +60,26 @@ static void put_id(uint8_t *id, uint64_t number) {
     memcpy(id, &number, sizeof number);
 }
 
-static void make_ids(struct birth *birth) {
-    const clew_id_generator *generator = &birth->provider->id_generator;
-    uint64_t *random = birth->thread->random;
-    if (birth->parent) {
-        memcpy(birth->span.trace_id, birth->parent->trace_id, sizeof birth->span.trace_id);
-        birth->trace_flags = birth->parent->trace_flags & CLEW_FLAG_RANDOM;
-        birth->tracestate = birth->parent->tracestate;
-    } else if (generator->trace_id) {
-        generator->trace_id(generator->self, birth->span.trace_id);
-        birth->trace_flags = generator->random ? CLEW_FLAG_RANDOM : 0;
+/* Ids of the span, and its flags but for the sampled one: the random flag is the parent's, or says how the id was made. */
+static inline uint8_t make_ids(struct clew__thread *thread, const struct clew_provider *provider,
+                               const struct clew__context_data *parent, clew_span *span) {
+    const clew_id_generator *generator = &provider->id_generator;
+    uint8_t flags = CLEW_FLAG_RANDOM;
+    if (parent) {
+        memcpy(span->trace_id, parent->trace_id, sizeof span->trace_id);
+        flags = parent->trace_flags & CLEW_FLAG_RANDOM;
+    } else if (__builtin_expect(generator->trace_id != NULL, 0)) {
+        generator->trace_id(generator->self, span->trace_id);
+        flags = generator->random ? CLEW_FLAG_RANDOM : 0;
     } else {
-        put_id(birth->span.trace_id, clew__random_id(random));
-        put_id(birth->span.trace_id + 8, clew__random_id(random));
-        birth->trace_flags = CLEW_FLAG_RANDOM;
+        put_id(span->trace_id, clew__random_id(thread->random));
+        put_id(span->trace_id + 8, clew__random_id(thread->random));
     }
-    if (generator->span_id)
-        generator->span_id(generator->self, birth->span.span_id);
+    if (__builtin_expect(generator->span_id != NULL, 0))
+        generator->span_id(generator->self, span->span_id);
     else
-        put_id(birth->span.span_id, clew__random_id(random));
+        put_id(span->span_id, clew__random_id(thread->random));
+    return flags;
 }
 
 static clew_span_context parent_context(const struct clew__context_data *parent) {
@@ -107,16 +111,6 @@ static void ask_sampler(struct birth *birth) {
     birth->tracestate = birth->sampled.tracestate;
 }
 
-static void decide(struct birth *birth) {
-    const struct clew__context_data *parent = birth->parent;
-    if (!clew__sampler_quick(birth->provider->sampler, parent != NULL, parent && parent->is_remote,
-                             parent && (parent->trace_flags & CLEW_FLAG_SAMPLED), birth->span.trace_id,
-                             &birth->sampled.decision))
-        ask_sampler(birth);
-    if (birth->sampled.decision == CLEW_RECORD_AND_SAMPLE)
-        birth->trace_flags |= CLEW_FLAG_SAMPLED;
-}
-
 /* Real time minus monotonic time, for a trace that begins here. */
 static int64_t read_offset(struct clew__thread *thread, uint64_t monotonic) {
     if (thread->unix_offset_read_at == 0 || monotonic - thread->unix_offset_read_at > OFFSET_AGE_NANO) {
@@ -139,14 +133,8 @@ static uint64_t read_clock(struct birth *birth, struct clew__slot *slot) {
 
 static void record_options(struct birth *birth, struct clew__slot *slot) {
     const clew_span_options *options = birth->options;
-    for (size_t i = 0; options->attributes && i < options->attribute_count; i++)
-        if (options->attributes[i].key)
-            clew__record_value(slot, options->attributes[i].key, strlen(options->attributes[i].key),
-                               &options->attributes[i].value);
-    for (size_t i = 0; birth->sampled.attributes && i < birth->sampled.attribute_count; i++)
-        if (birth->sampled.attributes[i].key)
-            clew__record_value(slot, birth->sampled.attributes[i].key, strlen(birth->sampled.attributes[i].key),
-                               &birth->sampled.attributes[i].value);
+    clew__record_attributes(slot, options->attributes, options->attribute_count);
+    clew__record_attributes(slot, birth->sampled.attributes, birth->sampled.attribute_count);
     for (size_t i = 0; options->links && i < options->link_count; i++)
         clew__record_link(slot, &options->links[i].context, options->links[i].attributes,
                           options->links[i].attribute_count);
@@ -186,7 +174,7 @@ static bool be_born(struct birth *birth, struct clew_tracer *tracer) {
     slot->is_sampled = birth->sampled.decision == CLEW_RECORD_AND_SAMPLE;
     slot->tracer = tracer;
     atomic_store_explicit(&slot->provider, birth->provider, memory_order_relaxed);
-    slot->tracestate = clew_tracestate_ref(birth->tracestate);
+    slot->tracestate = birth->tracestate ? clew_tracestate_ref(birth->tracestate) : NULL;
     slot->status = CLEW_STATUS_UNSET;
     slot->said_dropped = false;
     slot->attribute_limit = birth->provider->limits.attribute_count;
@@ -209,47 +197,81 @@ static bool be_born(struct birth *birth, struct clew_tracer *tracer) {
     return true;
 }
 
-static clew_span start(struct clew__thread *thread, struct clew_tracer *tracer, const char *name,
-                       const clew_span_options *options) {
-    struct birth birth = {.thread = thread, .options = options, .name = name};
-    const struct clew__pipelines *pipelines;
-    struct clew__account *account;
-    birth.parent = find_parent(thread, options);
-    birth.provider = atomic_load_explicit(&tracer->provider, memory_order_acquire);
-    if (!birth.provider || thread->suppressed)
-        return pass_through(birth.parent);
-    pipelines = atomic_load_explicit(&birth.provider->pipelines, memory_order_acquire);
-    account = clew__account_of(thread, birth.provider->number);
-    if (pipelines->count == 0 || !account)
-        return pass_through(birth.parent);
-
-    birth.kind = options->kind >= CLEW_INTERNAL && options->kind <= CLEW_CONSUMER ? options->kind : CLEW_INTERNAL;
-    make_ids(&birth);
-    decide(&birth);
-    birth.span.ref = CLEW_REF_SILENT | birth.trace_flags;
-    if (birth.sampled.decision == CLEW_DROP && !birth.tracestate) {
-        clew__account_add(account, CLEW__NOT_RECORDED, 1);
-        return birth.span;
-    }
+/* A span that is recorded, or whose sampler must be asked, or that has a tracestate to hand on. */
+static __attribute__((noinline)) clew_span start_slot(struct birth *birth, struct clew_tracer *tracer,
+                                                      const struct clew__pipelines *pipelines,
+                                                      struct clew__account *account) {
+    const clew_span_options *options = birth->options;
+    bool recording;
+    birth->kind = options->kind >= CLEW_INTERNAL && options->kind <= CLEW_CONSUMER ? options->kind : CLEW_INTERNAL;
+    if (!birth->is_decided)
+        ask_sampler(birth);
+    recording = birth->sampled.decision != CLEW_DROP;
+    if (birth->sampled.decision == CLEW_RECORD_AND_SAMPLE)
+        birth->trace_flags |= CLEW_FLAG_SAMPLED;
+    birth->span.ref = CLEW_REF_SILENT | birth->trace_flags;
     /* Counted before anybody can end it. */
-    clew__account_add(account, birth.sampled.decision == CLEW_DROP ? CLEW__NOT_RECORDED : CLEW__STARTED, 1);
-    if (!be_born(&birth, tracer)) {
-        if (birth.sampled.decision != CLEW_DROP) {
+    clew__account_add(account, recording ? CLEW__STARTED : CLEW__NOT_RECORDED, 1);
+    if (!recording && !birth->tracestate)
+        return birth->span;
+    if (!be_born(birth, tracer)) {
+        if (recording) {
             clew__account_add(account, CLEW__STARTED, (uint64_t)-1);
             clew__account_add(account, CLEW__NOT_RECORDED_MEMORY, 1);
         }
-        birth.span.ref = CLEW_REF_SILENT | (birth.trace_flags & CLEW_FLAG_RANDOM);
+        birth->span.ref = CLEW_REF_SILENT | (birth->trace_flags & CLEW_FLAG_RANDOM);
+        return birth->span;
+    }
+    if (pipelines->has_on_start && recording)
+        call_on_start(birth, pipelines);
+    return birth->span;
+}
+
+static inline clew_span start(struct clew__thread *thread, struct clew_tracer *tracer, const char *name,
+                              const clew_span_options *options) {
+    const struct clew__context_data *parent = find_parent(thread, options);
+    struct clew_provider *provider = atomic_load_explicit(&tracer->provider, memory_order_acquire);
+    const struct clew__pipelines *pipelines;
+    struct clew__account *account;
+    struct birth birth;
+    if (!provider || thread->suppressed)
+        return pass_through(parent);
+    pipelines = atomic_load_explicit(&provider->pipelines, memory_order_acquire);
+    account = clew__account_of(thread, provider->number);
+    if (pipelines->count == 0 || !account)
+        return pass_through(parent);
+
+    birth.trace_flags = make_ids(thread, provider, parent, &birth.span);
+    birth.tracestate = parent ? parent->tracestate : NULL;
+    birth.is_decided = clew__sampler_quick(provider->sampler, parent != NULL, parent && parent->is_remote,
+                                           parent && (parent->trace_flags & CLEW_FLAG_SAMPLED), birth.span.trace_id,
+                                           &birth.sampled.decision);
+    if (birth.is_decided && birth.sampled.decision == CLEW_DROP && !birth.tracestate) {
+        clew__account_add(account, CLEW__NOT_RECORDED, 1);
+        birth.span.ref = CLEW_REF_SILENT | birth.trace_flags;
         return birth.span;
     }
-    if (pipelines->has_on_start && birth.sampled.decision != CLEW_DROP)
-        call_on_start(&birth, pipelines);
-    return birth.span;
+    birth.thread = thread;
+    birth.provider = provider;
+    birth.parent = parent;
+    birth.options = options;
+    birth.name = name;
+    birth.sampled.attributes = NULL;
+    birth.sampled.attribute_count = 0;
+    return start_slot(&birth, tracer, pipelines, account);
 }
 
 clew_span clew_span_start(clew_tracer *tracer, const char *name, const clew_span_options *options) {
-    struct clew__thread *thread = clew__thread_enter();
+    struct clew__thread *thread;
     clew_span_options own;
     clew_span span = {.ref = CLEW_REF_SILENT};
+    if (!tracer)
+        tracer = &clew__default_tracer;
+    /* No SDK, and nothing to hand on: the call ends here. */
+    if (atomic_load_explicit(&tracer->provider, memory_order_relaxed) == NULL && !options &&
+        !atomic_load_explicit(&clew__context_was_used, memory_order_relaxed))
+        return span;
+    thread = clew__thread_enter();
     if (!thread)
         return span;
     if (!options) {
@@ -259,7 +281,7 @@ clew_span clew_span_start(clew_tracer *tracer, const char *name, const clew_span
         clew__options_copy(&own, sizeof own, options, sizeof own);
         options = &own;
     }
-    span = start(thread, tracer ? tracer : &clew__default_tracer, name, options);
+    span = start(thread, tracer, name, options);
     clew__thread_leave(thread);
     return span;
 }

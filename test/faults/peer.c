@@ -1,5 +1,5 @@
-/* The scripted receiver. Its thread owns the connections; the counters are atomic; the copy of the last request has a
- * lock. */
+/* The scripted receiver. Its thread owns the connections; the counters are atomic; the copy of the last
+ * request has a lock. */
 #include "test/faults/peer.h"
 
 #include <arpa/inet.h>
@@ -36,7 +36,8 @@ struct connection {
     bool head_complete;
     size_t body_left;
     char *answer; /* what is still to be said */
-    size_t answer_size, answer_sent, answer_free; /* the first `answer_free` bytes go at once, the rest drips */
+    size_t answer_size, answer_sent,
+        answer_free; /* the first `answer_free` bytes go at once, the rest drips */
     bool close_after;
     uint64_t next_nano; /* DRIPPING: when the next byte goes */
 };
@@ -134,8 +135,8 @@ static bool compose(struct connection *connection) {
         connection->close_after = true;
         return true;
     }
-    int size = snprintf(text, capacity, "HTTP/1.1 %d %s\r\nContent-Type: application/x-protobuf\r\n%s", status,
-                        phrase(status), step->headers ? step->headers : "");
+    int size = snprintf(text, capacity, "HTTP/1.1 %d %s\r\nContent-Type: application/x-protobuf\r\n%s",
+                        status, phrase(status), step->headers ? step->headers : "");
     size_t used = (size_t)size;
     if (step->behaviour == PEER_ENDLESS)
         used += (size_t)snprintf(text + used, capacity - used, "Transfer-Encoding: identity\r\n\r\n");
@@ -312,9 +313,9 @@ static void serve(struct peer *peer, struct connection *connection, short ready)
 }
 
 static short wanted(const struct connection *connection) {
-    return connection->activity == READING                                       ? POLLIN
+    return connection->activity == READING                                         ? POLLIN
            : connection->activity == ANSWERING || connection->activity == FLOODING ? POLLOUT
-                                                                                 : 0;
+                                                                                   : 0;
 }
 
 static void *run(void *user) {

@@ -1,5 +1,5 @@
-/* A receiver that misbehaves on purpose: a small HTTP/1.1 server on 127.0.0.1, in a thread of its own, that does what its
- * script says and counts what it saw. For tests. */
+/* A receiver that misbehaves on purpose: a small HTTP/1.1 server on 127.0.0.1, in a thread of its own, that
+ * does what its script says and counts what it saw. For tests. */
 #ifndef CLEW_TEST_PEER_H
 #define CLEW_TEST_PEER_H
 
@@ -34,8 +34,8 @@ struct peer_step {
 
 struct peer;
 
-/* Starts it; request number i meets step i, and the last step all those after. The steps outlive the peer. NULL: no
- * socket, thread or memory. */
+/* Starts it; request number i meets step i, and the last step all those after. The steps outlive the peer.
+ * NULL: no socket, thread or memory. */
 struct peer *peer_start(const struct peer_step *steps, size_t count);
 uint16_t peer_port(const struct peer *peer);
 

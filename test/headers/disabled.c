@@ -1,5 +1,5 @@
-/* The usual calls, compiled as C and as C++ with CLEW_DISABLE: nothing of Clew is needed to link this, and no argument
- * is evaluated: it exits with the number of those that were. */
+/* The usual calls, compiled as C and as C++ with CLEW_DISABLE: nothing of Clew is needed to link this, and no
+ * argument is evaluated: it exits with the number of those that were. */
 #include <clew/clew.h>
 
 static int evaluated;

@@ -6,7 +6,7 @@
 #   test/peers/run.sh [BUILD]     BUILD: build/release
 cd "$(dirname "$0")/../.." || exit 1
 . test/tap.sh
-build=$PWD/${1:-${CLEW_BUILD:-build/release}}
+build=$(cd "${1:-${CLEW_BUILD:-build/release}}" && pwd) || exit 1
 logs=${CLEW_CHECK_LOGS:-$PWD/build/check-logs}/peers
 cache=${CLEW_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/clew}
 proto_version=1.45.2
@@ -100,7 +100,7 @@ third_party_decoder() {
     fi
     # Nobody listens on port 1: this run is about the bytes alone.
     mkdir -p "$logs/bytes"
-    OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1 timeout 60 "$build/test/peers/send_rich" "$logs/bytes" >&2
+    OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1 OTEL_EXPORTER_OTLP_TIMEOUT=500 timeout 60 "$build/test/peers/send_rich" "$logs/bytes" >&2
     compare otlp "the file exporter" test/peers/rich.json "$logs/bytes/sent.jsonl"
     python=$venv/bin/python compare decode "the published messages" test/peers/rich.json "$logs"/bytes/request-*.bin
     python=$venv/bin/python compare decode "the published messages and the file" "$logs/bytes/sent.jsonl" \
@@ -185,9 +185,9 @@ collector() {
     stop_all # which makes it write everything out
     grep -E "$rich_trace|$odd_trace" "$logs/collector.jsonl" >"$logs/collector-rich.jsonl"
     grep -v -E "$rich_trace|$odd_trace" "$logs/collector.jsonl" >"$logs/collector-agents.jsonl"
-    compare collector "the Collector, rich spans" test/peers/rich.json "$logs/collector-rich.jsonl"
-    compare collector "the Collector, rich spans and the file" "$logs/to-collector/sent.jsonl" "$logs/collector-rich.jsonl"
-    compare collector "the Collector, agents" "$logs/agents-to-collector/sent.jsonl" "$logs/collector-agents.jsonl"
+    compare otlp "the Collector, rich spans" test/peers/rich.json "$logs/collector-rich.jsonl"
+    compare otlp "the Collector, rich spans and the file" "$logs/to-collector/sent.jsonl" "$logs/collector-rich.jsonl"
+    compare otlp "the Collector, agents" "$logs/agents-to-collector/sent.jsonl" "$logs/collector-agents.jsonl"
 }
 
 # ---- Jaeger ----
@@ -195,7 +195,7 @@ collector() {
 start_jaeger() {
     local host=127.0.0.1
     read -r otlp_port query_port p3 p4 p5 p6 p7 p8 p9 p10 p11 < <(python3 test/peers/compare.py ports 11)
-    COLLECTOR_OTLP_ENABLED=true "$peers/jaeger-"* \
+    COLLECTOR_OTLP_ENABLED=true OTEL_TRACES_SAMPLER=always_off "$peers/jaeger-"* \
         --collector.otlp.http.host-port "$host:$otlp_port" --query.http-server.host-port "$host:$query_port" \
         --collector.otlp.grpc.host-port "$host:$p3" --query.grpc-server.host-port "$host:$p4" \
         --admin.http.host-port "$host:$p5" --collector.grpc-server.host-port "$host:$p6" \

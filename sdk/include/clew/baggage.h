@@ -15,8 +15,9 @@ typedef struct clew_baggage clew_baggage;
 CLEW_API clew_baggage *clew_baggage_ref(const clew_baggage *baggage);
 CLEW_API void clew_baggage_unref(const clew_baggage *baggage);
 
-/** A new baggage with the entry set; a name occurs once. `metadata` is the opaque text after the first `;` of the
- *  W3C header, or NULL. NULL is returned for an invalid name, value or metadata, and when memory runs out. */
+/** A new baggage with the entry set; a name occurs once. `metadata` is the opaque text after the first `;` of
+ * the W3C header, or NULL. NULL is returned for an invalid name, value or metadata, and when memory runs out.
+ */
 CLEW_API clew_baggage *clew_baggage_set(const clew_baggage *baggage, const char *name, const char *value,
                                         const char *metadata);
 /** A new baggage without the name; NULL when nothing is left. */
@@ -34,8 +35,8 @@ CLEW_API size_t clew_baggage_count(const clew_baggage *baggage);
 /** The entry at an index below the count; all NULL beyond it. */
 CLEW_API clew_baggage_entry clew_baggage_at(const clew_baggage *baggage, size_t index);
 
-/** The baggage in a context (NULL: the thread's current context). Borrowed: lives as long as the context, for the
- *  current one until its detach. */
+/** The baggage in a context (NULL: the thread's current context). Borrowed: lives as long as the context, for
+ * the current one until its detach. */
 CLEW_API const clew_baggage *clew_context_baggage(const clew_context *context);
 /** A new context with that baggage; NULL clears it. */
 CLEW_API clew_context *clew_context_with_baggage(const clew_context *base, const clew_baggage *baggage);

@@ -1,9 +1,10 @@
-/* Span contexts, contexts and the current context of a thread (specification: Context; Trace API, SpanContext).
+/* Span contexts, contexts and the current context of a thread (specification: Context; Trace API,
+ * SpanContext).
  *
  * A clew_context is immutable and counted: every function that returns `clew_context *` gives its caller one
- * reference, to be returned with clew_context_unref(). Contexts are shared between threads freely. They hold their
- * span context by value, so a context stays a valid parent after its span has ended. All of this works without an
- * SDK. */
+ * reference, to be returned with clew_context_unref(). Contexts are shared between threads freely. They hold
+ * their span context by value, so a context stays a valid parent after its span has ended. All of this works
+ * without an SDK. */
 #ifndef CLEW_CONTEXT_H
 #define CLEW_CONTEXT_H
 
@@ -31,8 +32,8 @@ typedef struct clew_span_context {
 
 CLEW_API bool clew_span_context_is_valid(const clew_span_context *context);
 
-/** Hexadecimal text, 32 and 16 lower-case digits and a terminator. Any thread, no allocation, safe in a signal
- *  handler. */
+/** Hexadecimal text, 32 and 16 lower-case digits and a terminator. Any thread, no allocation, safe in a
+ * signal handler. */
 CLEW_API void clew_trace_id_to_hex(const uint8_t trace_id[16], char hex[33]);
 CLEW_API void clew_span_id_to_hex(const uint8_t span_id[8], char hex[17]);
 
@@ -51,10 +52,10 @@ CLEW_API void clew_tracestate_unref(const clew_tracestate *state);
 /** The value of a key; `data` is NULL when absent. Lives as long as the state. */
 CLEW_API clew_text clew_tracestate_get(const clew_tracestate *state, const char *key);
 
-/** A new state with the member in front; the 33rd member, on the right, falls out. An invalid key or value gives
- *  back the old state with one more reference, and CLEW_EINVAL in `*error` unless NULL. */
-CLEW_API clew_tracestate *clew_tracestate_set(const clew_tracestate *state, const char *key, const char *value,
-                                              int *error);
+/** A new state with the member in front; the 33rd member, on the right, falls out. An invalid key or value
+ * gives back the old state with one more reference, and CLEW_EINVAL in `*error` unless NULL. */
+CLEW_API clew_tracestate *clew_tracestate_set(const clew_tracestate *state, const char *key,
+                                              const char *value, int *error);
 CLEW_API clew_tracestate *clew_tracestate_remove(const clew_tracestate *state, const char *key);
 
 /** The header text, members separated by commas, terminated; lives as long as the state; "" for NULL. */
@@ -76,17 +77,19 @@ CLEW_API clew_context *clew_context_ref(const clew_context *context);
 /** Gives a reference back. NULL is allowed. Any thread. */
 CLEW_API void clew_context_unref(const clew_context *context);
 
-/** A new context: `base` (NULL: empty) with this span context in place of its span. Carries a remote parent, or any
- *  span context that is only to be passed on: it is the wrapping of a SpanContext as a non-recording span
- *  (specification: Trace API, Wrapping a SpanContext in a Span). An invalid span context removes the span.
- *  NULL only when memory runs out. */
-CLEW_API clew_context *clew_context_with_span_context(const clew_context *base, const clew_span_context *span_context);
+/** A new context: `base` (NULL: empty) with this span context in place of its span. Carries a remote parent,
+ * or any span context that is only to be passed on: it is the wrapping of a SpanContext as a non-recording
+ * span (specification: Trace API, Wrapping a SpanContext in a Span). An invalid span context removes the
+ * span. NULL only when memory runs out. */
+CLEW_API clew_context *clew_context_with_span_context(const clew_context *base,
+                                                      const clew_span_context *span_context);
 
-/** The span context inside; all zero when there is none (NULL: the empty context). `tracestate` lives as long as the context. */
+/** The span context inside; all zero when there is none (NULL: the empty context). `tracestate` lives as long
+ * as the context. */
 CLEW_API clew_span_context clew_context_span_context(const clew_context *context);
 
-/** The span context of the calling thread's current context. `tracestate` is valid until the next detach on this
- *  thread. No allocation; safe in a signal handler. */
+/** The span context of the calling thread's current context. `tracestate` is valid until the next detach on
+ * this thread. No allocation; safe in a signal handler. */
 CLEW_API clew_span_context clew_current_span_context(void);
 
 /* ---- keys and values of the application ---- */
@@ -99,9 +102,9 @@ typedef struct clew_context_key {
 /** Any thread. `name` is for debugging and may be NULL. */
 CLEW_API clew_context_key clew_context_key_new(const char *name);
 
-/** A new context with `value` under `key`. `destroy` (may be NULL) runs once, with the value, when the last context
- *  that holds it goes, on whichever thread that happens; it must not call Clew. NULL when memory runs out, in which
- *  case `destroy` is not called. */
+/** A new context with `value` under `key`. `destroy` (may be NULL) runs once, with the value, when the last
+ * context that holds it goes, on whichever thread that happens; it must not call Clew. NULL when memory runs
+ * out, in which case `destroy` is not called. */
 CLEW_API clew_context *clew_context_with_value(const clew_context *base, clew_context_key key, void *value,
                                                void (*destroy)(void *value));
 /** The value, or NULL (also for a NULL context). Lives as long as the context. */
@@ -115,18 +118,19 @@ typedef struct clew_token {
     uint64_t depth;
 } clew_token;
 
-/** Makes the context current on this thread until the detach. Holds a reference meanwhile. Coroutines and fibres
- *  that move between threads use clew_context_swap() instead. Does not allocate in the first 16 levels. */
+/** Makes the context current on this thread until the detach. Holds a reference meanwhile. Coroutines and
+ * fibres that move between threads use clew_context_swap() instead. Does not allocate in the first 16 levels.
+ */
 CLEW_API clew_token clew_context_attach(const clew_context *context);
 
-/** Ends that attach and all that came after it on this thread (so a longjmp over scopes repairs itself). Returns 0,
- *  or CLEW_EINVAL for a token of another thread or one that is already detached: then nothing happens, and
- *  clew_stats() counts it. */
+/** Ends that attach and all that came after it on this thread (so a longjmp over scopes repairs itself).
+ * Returns 0, or CLEW_EINVAL for a token of another thread or one that is already detached: then nothing
+ * happens, and clew_stats() counts it. */
 CLEW_API int clew_context_detach(clew_token token);
 
-/** Replaces the whole attach stack of the thread by one context and returns what was current: for schedulers of
- *  coroutines and fibres, and for callbacks of an event loop. Tokens from before become stale. NULL: the empty one.
- *  Never NULL. */
+/** Replaces the whole attach stack of the thread by one context and returns what was current: for schedulers
+ * of coroutines and fibres, and for callbacks of an event loop. Tokens from before become stale. NULL: the
+ * empty one. Never NULL. */
 CLEW_NODISCARD CLEW_API clew_context *clew_context_swap(const clew_context *context);
 
 CLEW_END_DECLS

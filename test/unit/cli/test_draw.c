@@ -49,8 +49,8 @@ Test(draw, small_trace_on_a_terminal) {
                    "trace " TRACE_A "  4 spans, 2 services, 312ms, 1 error\n"
                    "shop: GET /cart [server]    312ms  ████████████████████\n"
                    "├─ shop: load cart         31.2ms  ██▋\n"
-                   "└─ bank: charge [client]    198ms        █████████████▏  error: declined\n"
-                   "   └─ bank: audit          1.23µs           ▋            → 2 links\n"
+                   "└─ bank: charge [client]    198ms        █████████████  error: declined\n"
+                   "   └─ bank: audit          1.23µs           ▌  → 2 links\n"
                    "         → b234567 shop: load cart\n"
                    "         → b234567 of trace bbbbbbb\n");
 }
@@ -59,7 +59,7 @@ Test(draw, colours_mark_services_and_errors) {
     expect_drawing(ALONE(SPAN(A, "", "a", "1", "2", FAILED)), (struct clew__draw_style){true, 0},
                    "\x1b[1mtrace \x1b[0m\x1b[1m" TRACE_A
                    "\x1b[0m  1 span, 1 service, 1ns\x1b[31m, 1 error\x1b[0m\n"
-                   "\x1b[36ms\x1b[0m: a      1ns\x1b[31m  error\x1b[0m\n");
+                   "\x1b[36ms\x1b[0m: a      1ns  \x1b[31merror\x1b[0m\n");
 }
 
 #define FIRST SPAN_IN(TRACE_A, A, "", "a", "1", "2", "")
@@ -102,7 +102,7 @@ Test(draw, span_without_end_is_open) {
 Test(draw, span_that_ends_before_its_start_takes_no_time) {
     expect_drawing(ALONE(SPAN(A, "", "a", "2", "1", "")), (struct clew__draw_style){false, 40},
                    "trace " TRACE_A " …\n"
-                   "s: a      0ns  ██████████\n");
+                   "s: a      0ns  ▏\n");
 }
 
 #define EVIL_STATUS ",\"status\":{\"code\":2,\"message\":\"\\u001b[0m\\u009b\"}"
@@ -120,7 +120,8 @@ Test(draw, escape_sequences_of_strangers_never_come_through) {
 Test(draw, lines_fit_the_terminal) {
     expect_drawing(TRACES(SERVICE("service", LONG)), (struct clew__draw_style){false, 40},
                    "trace " TRACE_A " …\n"
-                   "service: a name tha…      1ns  █████████…\n");
+                   "service: a name th…      1ns  ██████████\n"
+                   "   error: broken again\n");
 }
 
 /* Columns of the longest line: every byte that is no continuation of a character is one. */
@@ -190,7 +191,7 @@ Test(draw, durations_round_into_the_next_unit) {
     expect_duration(99960, "100µs");
     expect_duration(999499, "999µs");
     expect_duration(999500, "1.00ms");
-    expect_duration(UINT64_MAX, "5124095h");
+    expect_duration(UINT64_MAX, "5124096h");
 }
 
 static struct clew__draw_style style_of(bool is_terminal, const char *no_color, const char *force,

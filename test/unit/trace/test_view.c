@@ -311,8 +311,8 @@ Test(view, arrays_and_maps_are_json) {
 
 Test(view, nested_beyond_the_limit_becomes_null) {
     struct clew__writer span = clew__buffer_plain();
-    clew_span_view view = {0};
-    clew_value_view value;
+    clew_value_view value = {.type = CLEW_TYPE_ARRAY};
+    struct clew__wire member, wire;
     char text[256];
     /* Innermost first: each level wraps what stands in the buffer. */
     for (int i = 0; i < 100; i++) {
@@ -324,9 +324,7 @@ Test(view, nested_beyond_the_limit_becomes_null) {
         clew__buffer_fini(&span);
         span = outer;
     }
-    view.span = (clew_bytes){span.data, span.size};
-    value = (clew_value_view){.type = CLEW_TYPE_ARRAY};
-    struct clew__wire member, wire = clew__wire_of(span.data, span.size);
+    wire = clew__wire_of(span.data, span.size);
     cr_assert(clew__next_member(&wire, CLEW__ANY_ARRAY, &member));
     value.data = clew__bytes_of_wire(member);
     clew_value_view_text(&value, text, sizeof text);
