@@ -161,10 +161,10 @@ static bool take_varint(struct cursor *cursor, uint64_t *value) {
         cursor->at++;
         return true;
     }
-    for (unsigned shift = 0; shift < 64; shift += 7, at++) {
+    for (unsigned shift = 0;; shift += 7, at++) {
         if (at == cursor->end)
             return breaks(cursor, CLEW__WIRE_TRUNCATED, at);
-        if (shift == 63 && *at > 1) /* the tenth byte has room for one bit */
+        if (shift == 63 && *at > 1) /* the tenth byte has room for one bit, and is the last */
             return breaks(cursor, CLEW__WIRE_VARINT_LONG, at);
         result |= (uint64_t)(*at & 0x7F) << shift;
         if (*at < 0x80) {
@@ -173,7 +173,6 @@ static bool take_varint(struct cursor *cursor, uint64_t *value) {
             return true;
         }
     }
-    return breaks(cursor, CLEW__WIRE_VARINT_LONG, at - 1);
 }
 
 static bool take_fixed(struct cursor *cursor, unsigned size, uint64_t *value) {

@@ -12,7 +12,6 @@
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static bool initialised;
-static clew_provider *installed; /* NULL when Clew is disabled */
 static _Atomic uint32_t exit_flush_ms;
 static bool exit_registered;
 
@@ -92,7 +91,6 @@ static int install(const char *service_name, struct clew__settings *settings) {
         return CLEW_ENOMEM;
     add_exporters(provider, settings);
     clew_provider_set_global(provider);
-    installed = provider;
     register_exit(settings->exit_flush_ms);
     return CLEW_OK;
 }
@@ -134,30 +132,28 @@ static clew_delivery nothing(int status) {
     return delivery;
 }
 
+/* The global provider; without one `*status` is what a flush answers. */
+static clew_provider *global(int *status) {
+    *status = initialised ? CLEW_OK : CLEW_ESHUTDOWN; /* disabled: there is nothing to deliver */
+    return clew_provider_get_global();
+}
+
 clew_delivery clew_flush(uint32_t timeout_ms) {
     clew_provider *provider;
-    bool was_initialised;
+    int status;
     pthread_mutex_lock(&mutex);
-    was_initialised = initialised;
-    provider = installed;
+    provider = global(&status);
     pthread_mutex_unlock(&mutex);
-    if (!provider)
-        return nothing(was_initialised ? CLEW_OK : CLEW_ESHUTDOWN);
-    return clew_provider_flush(provider, timeout_ms);
+    return provider ? clew_provider_flush(provider, timeout_ms) : nothing(status);
 }
 
 clew_delivery clew_shutdown(uint32_t timeout_ms) {
     clew_provider *provider;
-    bool was_initialised;
+    int status;
     pthread_mutex_lock(&mutex);
-    was_initialised = initialised;
-    provider = installed;
-    installed = NULL;
+    provider = global(&status);
     initialised = false;
-    if (provider)
-        clew_provider_set_global(NULL);
+    clew_provider_set_global(NULL);
     pthread_mutex_unlock(&mutex);
-    if (!provider)
-        return nothing(was_initialised ? CLEW_OK : CLEW_ESHUTDOWN);
-    return clew_provider_shutdown(provider, timeout_ms);
+    return provider ? clew_provider_shutdown(provider, timeout_ms) : nothing(status);
 }

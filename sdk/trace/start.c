@@ -20,7 +20,7 @@ struct birth {
     const clew_span_options *options;
     const char *name;
     clew_span_kind kind;
-    clew_span span;
+    clew_span *span; /* where the caller wants it */
     uint8_t trace_flags;
     const clew_tracestate *tracestate;
     clew_sampling_result sampled;
@@ -44,16 +44,16 @@ static inline const struct clew__context_data *find_parent(struct clew__thread *
 }
 
 /* A span that records nothing and carries its parent's span context. */
-static clew_span pass_through(const struct clew__context_data *parent) {
-    clew_span span = {.ref = CLEW_REF_SILENT};
+static void pass_through(const struct clew__context_data *parent, clew_span *span) {
+    memset(span, 0, sizeof *span);
+    span->ref = CLEW_REF_SILENT;
     if (!parent)
-        return span;
-    memcpy(span.trace_id, parent->trace_id, sizeof span.trace_id);
-    memcpy(span.span_id, parent->span_id, sizeof span.span_id);
-    span.ref |= parent->trace_flags & (CLEW__REF_SAMPLED | CLEW__REF_RANDOM);
+        return;
+    memcpy(span->trace_id, parent->trace_id, sizeof span->trace_id);
+    memcpy(span->span_id, parent->span_id, sizeof span->span_id);
+    span->ref |= parent->trace_flags & (CLEW__REF_SAMPLED | CLEW__REF_RANDOM);
     if (parent->is_remote)
-        span.ref |= CLEW__REF_REMOTE;
-    return span;
+        span->ref |= CLEW__REF_REMOTE;
 }
 
 static void put_id(uint8_t *id, uint64_t number) {
@@ -98,7 +98,7 @@ static clew_span_context parent_context(const struct clew__context_data *parent)
 static void ask_sampler(struct birth *birth) {
     clew_sampling_parameters parameters = {.struct_size = sizeof parameters};
     parameters.parent = parent_context(birth->parent);
-    memcpy(parameters.trace_id, birth->span.trace_id, sizeof parameters.trace_id);
+    memcpy(parameters.trace_id, birth->span->trace_id, sizeof parameters.trace_id);
     parameters.name = birth->name;
     parameters.kind = birth->kind;
     parameters.attributes = birth->options->attributes;
@@ -153,7 +153,7 @@ static void call_on_start(struct birth *birth, const struct clew__pipelines *pip
         struct clew__custom *custom = pipeline->as.custom;
         if (pipeline->kind != CLEW__PIPELINE_CUSTOM || !custom->processor.on_start || !clew__custom_enter(custom))
             continue;
-        custom->processor.on_start(custom->processor.self, birth->span, &parent);
+        custom->processor.on_start(custom->processor.self, *birth->span, &parent);
         clew__custom_leave(custom);
     }
     birth->thread->inside = 1;
@@ -182,7 +182,7 @@ static bool be_born(struct birth *birth, struct clew_tracer *tracer) {
     slot->dropped_attributes = slot->dropped_events = slot->dropped_links = 0;
     if (recording) {
         uint64_t start = read_clock(birth, slot);
-        if (!clew__record_begin(slot, &birth->span, birth->trace_flags,
+        if (!clew__record_begin(slot, birth->span, birth->trace_flags,
                                 birth->parent ? birth->parent->span_id : NULL,
                                 birth->parent && birth->parent->is_remote, birth->kind, start, birth->name)) {
             clew_tracestate_unref(slot->tracestate);
@@ -192,15 +192,14 @@ static bool be_born(struct birth *birth, struct clew_tracer *tracer) {
         record_options(birth, slot);
     }
     generation = open_generation(slot);
-    birth->span.ref = clew__slot_ref(slot, generation) | birth->trace_flags;
+    birth->span->ref = clew__slot_ref(slot, generation) | birth->trace_flags;
     atomic_store_explicit(&slot->word, clew__slot_word(generation, CLEW__SLOT_OPEN), memory_order_release);
     return true;
 }
 
 /* A span that is recorded, or whose sampler must be asked, or that has a tracestate to hand on. */
-static __attribute__((noinline)) clew_span start_slot(struct birth *birth, struct clew_tracer *tracer,
-                                                      const struct clew__pipelines *pipelines,
-                                                      struct clew__account *account) {
+static void start_slot(struct birth *birth, struct clew_tracer *tracer, const struct clew__pipelines *pipelines,
+                       struct clew__account *account) {
     const clew_span_options *options = birth->options;
     bool recording;
     birth->kind = options->kind >= CLEW_INTERNAL && options->kind <= CLEW_CONSUMER ? options->kind : CLEW_INTERNAL;
@@ -209,71 +208,83 @@ static __attribute__((noinline)) clew_span start_slot(struct birth *birth, struc
     recording = birth->sampled.decision != CLEW_DROP;
     if (birth->sampled.decision == CLEW_RECORD_AND_SAMPLE)
         birth->trace_flags |= CLEW_FLAG_SAMPLED;
-    birth->span.ref = CLEW_REF_SILENT | birth->trace_flags;
+    birth->span->ref = CLEW_REF_SILENT | birth->trace_flags;
     /* Counted before anybody can end it. */
     clew__account_add(account, recording ? CLEW__STARTED : CLEW__NOT_RECORDED, 1);
     if (!recording && !birth->tracestate)
-        return birth->span;
+        return;
     if (!be_born(birth, tracer)) {
         if (recording) {
             clew__account_add(account, CLEW__STARTED, (uint64_t)-1);
             clew__account_add(account, CLEW__NOT_RECORDED_MEMORY, 1);
         }
-        birth->span.ref = CLEW_REF_SILENT | (birth->trace_flags & CLEW_FLAG_RANDOM);
-        return birth->span;
+        birth->span->ref = CLEW_REF_SILENT | (birth->trace_flags & CLEW_FLAG_RANDOM);
+        return;
     }
     if (pipelines->has_on_start && recording)
         call_on_start(birth, pipelines);
-    return birth->span;
 }
 
-static inline clew_span start(struct clew__thread *thread, struct clew_tracer *tracer, const char *name,
-                              const clew_span_options *options) {
+static inline void start(struct clew__thread *thread, struct clew_tracer *tracer, const char *name,
+                         const clew_span_options *options, clew_span *span) {
     const struct clew__context_data *parent = find_parent(thread, options);
     struct clew_provider *provider = atomic_load_explicit(&tracer->provider, memory_order_acquire);
     const struct clew__pipelines *pipelines;
     struct clew__account *account;
     struct birth birth;
-    if (!provider || thread->suppressed)
-        return pass_through(parent);
+    if (!provider || thread->suppressed) {
+        pass_through(parent, span);
+        return;
+    }
     pipelines = atomic_load_explicit(&provider->pipelines, memory_order_acquire);
     account = clew__account_of(thread, provider->number);
-    if (pipelines->count == 0 || !account)
-        return pass_through(parent);
+    if (pipelines->count == 0 || !account) {
+        pass_through(parent, span);
+        return;
+    }
 
-    birth.trace_flags = make_ids(thread, provider, parent, &birth.span);
+    birth.trace_flags = make_ids(thread, provider, parent, span);
     birth.tracestate = parent ? parent->tracestate : NULL;
     birth.is_decided = clew__sampler_quick(provider->sampler, parent != NULL, parent && parent->is_remote,
-                                           parent && (parent->trace_flags & CLEW_FLAG_SAMPLED), birth.span.trace_id,
+                                           parent && (parent->trace_flags & CLEW_FLAG_SAMPLED), span->trace_id,
                                            &birth.sampled.decision);
     if (birth.is_decided && birth.sampled.decision == CLEW_DROP && !birth.tracestate) {
         clew__account_add(account, CLEW__NOT_RECORDED, 1);
-        birth.span.ref = CLEW_REF_SILENT | birth.trace_flags;
-        return birth.span;
+        span->ref = CLEW_REF_SILENT | birth.trace_flags;
+        return;
     }
     birth.thread = thread;
+    birth.span = span;
     birth.provider = provider;
     birth.parent = parent;
     birth.options = options;
     birth.name = name;
     birth.sampled.attributes = NULL;
     birth.sampled.attribute_count = 0;
-    return start_slot(&birth, tracer, pipelines, account);
+    start_slot(&birth, tracer, pipelines, account);
 }
 
-clew_span clew_span_start(clew_tracer *tracer, const char *name, const clew_span_options *options) {
-    struct clew__thread *thread;
+/* The handle goes back in words of eight bytes, as it was written: loads of sixteen would wait for the stores. */
+static inline clew_span by_words(const clew_span *span) {
+    uint64_t words[4];
+    clew_span result;
+    memcpy(words, span, sizeof words);
+    for (int i = 0; i < 4; i++)
+        __asm__("" : "+r"(words[i]));
+    memcpy(&result, words, sizeof words);
+    return result;
+}
+_Static_assert(sizeof(clew_span) == 4 * sizeof(uint64_t), "a handle is four words");
+
+static __attribute__((noinline)) clew_span start_in_process(clew_tracer *tracer, const char *name,
+                                                            const clew_span_options *options) {
+    struct clew__thread *thread = clew__thread_enter();
     clew_span_options own;
-    clew_span span = {.ref = CLEW_REF_SILENT};
-    if (!tracer)
-        tracer = &clew__default_tracer;
-    /* No SDK, and nothing to hand on: the call ends here. */
-    if (atomic_load_explicit(&tracer->provider, memory_order_relaxed) == NULL && !options &&
-        !atomic_load_explicit(&clew__context_was_used, memory_order_relaxed))
+    clew_span span;
+    if (!thread) {
+        pass_through(NULL, &span);
         return span;
-    thread = clew__thread_enter();
-    if (!thread)
-        return span;
+    }
     if (!options) {
         options = &no_options;
     } else if (__builtin_expect(options->struct_size != 0 && options->struct_size < sizeof own, 0)) {
@@ -281,7 +292,19 @@ clew_span clew_span_start(clew_tracer *tracer, const char *name, const clew_span
         clew__options_copy(&own, sizeof own, options, sizeof own);
         options = &own;
     }
-    span = start(thread, tracer, name, options);
+    start(thread, tracer, name, options, &span);
     clew__thread_leave(thread);
-    return span;
+    return by_words(&span);
+}
+
+clew_span clew_span_start(clew_tracer *tracer, const char *name, const clew_span_options *options) {
+    if (!tracer)
+        tracer = &clew__default_tracer;
+    /* No SDK, and nothing to hand on: the call ends here. */
+    if (atomic_load_explicit(&tracer->provider, memory_order_relaxed) == NULL && !options &&
+        !atomic_load_explicit(&clew__context_was_used, memory_order_relaxed)) {
+        clew_span silent = {.ref = CLEW_REF_SILENT};
+        return silent;
+    }
+    return start_in_process(tracer, name, options);
 }

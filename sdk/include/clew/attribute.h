@@ -41,11 +41,10 @@ struct clew_value {
     } as;
 };
 
-/** A key, zero-terminated and not empty, and its value. clew_attribute_of() and CLEW_KV() fill it in. */
+/** A key, zero-terminated and not empty, and its value. */
 struct clew_attribute {
     const char *key;
     clew_value value;
-    size_t key_size; /**< strlen(key) where it is known; 0 has it measured */
 };
 
 /* Constructors. They only fill the structure: no allocation, any thread. A NULL string is the empty value. */
@@ -136,7 +135,6 @@ static inline clew_attribute clew_attribute_of(const char *key, clew_value value
     clew_attribute a;
     a.key = key;
     a.value = value;
-    a.key_size = key ? strlen(key) : 0;
     return a;
 }
 
