@@ -303,7 +303,7 @@ clew_span clew_span_start(clew_tracer *tracer, const char *name, const clew_span
     /* No SDK, and nothing to hand on: the call ends here. */
     if (atomic_load_explicit(&tracer->provider, memory_order_relaxed) == NULL && !options &&
         !atomic_load_explicit(&clew__context_was_used, memory_order_relaxed)) {
-        clew_span silent = {.ref = CLEW_REF_SILENT};
+        static const clew_span silent = {.ref = CLEW_REF_SILENT};
         return silent;
     }
     return start_in_process(tracer, name, options);

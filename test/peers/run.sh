@@ -7,7 +7,7 @@
 cd "$(dirname "$0")/../.." || exit 1
 . test/tap.sh
 build=$(cd "${1:-${CLEW_BUILD:-build/release}}" && pwd) || exit 1
-logs=${CLEW_CHECK_LOGS:-$PWD/build/check-logs}/peers
+logs=${CLEW_CHECK_LOGS:-$PWD/build/check-logs}/peers-files
 cache=${CLEW_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/clew}
 proto_version=1.45.2
 rich_trace=0af7651916cd43dd8448eb211c80319c # of rich.json
