@@ -1,4 +1,5 @@
-/* The Test Anything Protocol for tests that are plain programs: threads under ThreadSanitizer, processes, signals. */
+/* The Test Anything Protocol for tests that are plain programs: threads under ThreadSanitizer, processes,
+ * signals. */
 #ifndef CLEW_TEST_TAP_H
 #define CLEW_TEST_TAP_H
 

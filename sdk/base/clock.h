@@ -1,4 +1,5 @@
-/* The clocks. The vDSO's; behind this header so that a calibrated counter can take its place. Any thread; no errno. */
+/* The clocks. The vDSO's; behind this header so that a calibrated counter can take its place. Any thread; no
+ * errno. */
 #ifndef CLEW_BASE_CLOCK_H
 #define CLEW_BASE_CLOCK_H
 

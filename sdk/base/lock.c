@@ -5,7 +5,8 @@
 #include <time.h>
 
 #define SPINS 64u
-#define SLEEP_NANO 50000 /* long against what is done under these locks, short against anything a program notices */
+#define SLEEP_NANO                                                                                           \
+    50000 /* long against what is done under these locks, short against anything a program notices */
 #define BOUNDED_SLEEPS 1000u /* 50 ms */
 
 void clew__wait_a_little(unsigned round) {

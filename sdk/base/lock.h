@@ -1,6 +1,6 @@
-/* A small lock for short critical sections: spins, then sleeps. No system call and no pthread call when it is free, so
- * it may be taken on application threads now and then; a forked child can simply reset it. Not recursive; never held
- * over a callback, an allocation of the host's, or input and output. */
+/* A small lock for short critical sections: spins, then sleeps. No system call and no pthread call when it is
+ * free, so it may be taken on application threads now and then; a forked child can simply reset it. Not
+ * recursive; never held over a callback, an allocation of the host's, or input and output. */
 #ifndef CLEW_BASE_LOCK_H
 #define CLEW_BASE_LOCK_H
 
@@ -10,7 +10,8 @@
 struct clew__lock {
     atomic_uint taken;
 };
-#define CLEW__LOCK_INIT {0}
+#define CLEW__LOCK_INIT                                                                                      \
+    { 0 }
 
 void clew__lock_wait(struct clew__lock *lock); /* the slow way; preserves errno */
 
@@ -25,11 +26,12 @@ static inline void clew__lock_release(struct clew__lock *lock) {
     atomic_store_explicit(&lock->taken, 0, memory_order_release);
 }
 
-/* For the fork handlers: waits for at most 50 ms, then goes on without (the holder may be the forking thread itself,
- * interrupted by a signal). Returns whether the lock was taken. */
+/* For the fork handlers: waits for at most 50 ms, then goes on without (the holder may be the forking thread
+ * itself, interrupted by a signal). Returns whether the lock was taken. */
 bool clew__lock_acquire_bounded(struct clew__lock *lock);
 
-/* One step of waiting for something short: a pause at first, then sleep. `round` counts from 0. Preserves errno. */
+/* One step of waiting for something short: a pause at first, then sleep. `round` counts from 0. Preserves
+ * errno. */
 void clew__wait_a_little(unsigned round);
 
 #endif

@@ -1,5 +1,5 @@
-/* Owns the callback, the level and the table that keeps each reason to one line in ten seconds. Any thread; one lock,
- * never held while the callback runs or the line is written. */
+/* Owns the callback, the level and the table that keeps each reason to one line in ten seconds. Any thread;
+ * one lock, never held while the callback runs or the line is written. */
 #include "sdk/base/log.h"
 
 #include "sdk/base/clock.h"

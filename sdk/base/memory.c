@@ -1,5 +1,5 @@
-/* Owns the allocator hooks and the budget. Any thread; no locks: the hooks are set before first use, the budget is one
- * atomic counter. */
+/* Owns the allocator hooks and the budget. Any thread; no locks: the hooks are set before first use, the
+ * budget is one atomic counter. */
 #include "sdk/base/memory.h"
 
 #include <errno.h>

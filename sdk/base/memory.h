@@ -1,8 +1,8 @@
 /* The one place that memory comes from, and the one budget that bounds what recording holds. Any thread.
  *
- * Sizes are charged to the budget where memory is obtained for spans, queues and requests; small things of the cold
- * path (providers, tracers, contexts, configuration) are not charged. The public names are in <clew/extend.h>:
- * clew_memory_allocate() and its kin, clew_budget_take() and clew_budget_give(). */
+ * Sizes are charged to the budget where memory is obtained for spans, queues and requests; small things of
+ * the cold path (providers, tracers, contexts, configuration) are not charged. The public names are in
+ * <clew/extend.h>: clew_memory_allocate() and its kin, clew_budget_take() and clew_budget_give(). */
 #ifndef CLEW_BASE_MEMORY_H
 #define CLEW_BASE_MEMORY_H
 

@@ -19,7 +19,8 @@ static uint64_t spread(uint64_t *seed) {
 void clew__random_seed(uint64_t state[4]) {
     int saved = errno;
     size_t size = 4 * sizeof state[0];
-    if (getrandom(state, size, GRND_NONBLOCK) != (ssize_t)size || (state[0] | state[1] | state[2] | state[3]) == 0) {
+    if (getrandom(state, size, GRND_NONBLOCK) != (ssize_t)size ||
+        (state[0] | state[1] | state[2] | state[3]) == 0) {
         /* No kernel generator (an early boot, a sandbox): time, process and address tell threads apart. */
         uint64_t seed = clew__unix_nano() ^ (clew__monotonic_nano() << 20) ^ ((uint64_t)getpid() << 44) ^
                         (uint64_t)(uintptr_t)state;

@@ -1,5 +1,5 @@
-/* Random numbers for ids: xoshiro256++ (Blackman and Vigna, 2019), one state a thread, seeded by the kernel; a state of
- * zeros means not seeded, so a forked child only clears it. Not for secrets. */
+/* Random numbers for ids: xoshiro256++ (Blackman and Vigna, 2019), one state a thread, seeded by the kernel;
+ * a state of zeros means not seeded, so a forked child only clears it. Not for secrets. */
 #ifndef CLEW_BASE_RANDOM_H
 #define CLEW_BASE_RANDOM_H
 

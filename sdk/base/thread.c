@@ -1,5 +1,5 @@
-/* Owns the blocks of all threads, the thread-local pointer to one's own, and the process's fork handlers. Blocks are
- * made under one lock and never unmapped; the hooks are written once before they are published. */
+/* Owns the blocks of all threads, the thread-local pointer to one's own, and the process's fork handlers.
+ * Blocks are made under one lock and never unmapped; the hooks are written once before they are published. */
 #include "sdk/base/thread.h"
 
 #include <clew/extend.h>
@@ -84,7 +84,8 @@ static void after_fork_in_parent(void) {
             hooks[i].on_fork_parent();
 }
 
-/* The child has one thread: the others' blocks are free for reuse, their hooks clean what those threads owned. */
+/* The child has one thread: the others' blocks are free for reuse, their hooks clean what those threads
+ * owned. */
 static void after_fork_in_child(void) {
     struct clew__thread *self = clew__thread_current();
     unsigned count = atomic_load_explicit(&hook_count, memory_order_acquire);
@@ -193,4 +194,3 @@ void clew_suppress_thread(void) {
     if (thread)
         thread->suppressed = 1;
 }
-

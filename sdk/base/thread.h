@@ -1,8 +1,8 @@
 /* What Clew keeps for each thread, and how threads come, go and fork.
  *
- * A block is made at a thread's first use, registered, and recycled when the thread exits: blocks are never unmapped.
- * Only its own thread writes a block; what others may read is atomic. Rooms above keep their part behind a pointer
- * that they alone understand, and hook into exit and fork. */
+ * A block is made at a thread's first use, registered, and recycled when the thread exits: blocks are never
+ * unmapped. Only its own thread writes a block; what others may read is atomic. Rooms above keep their part
+ * behind a pointer that they alone understand, and hook into exit and fork. */
 #ifndef CLEW_BASE_THREAD_H
 #define CLEW_BASE_THREAD_H
 
@@ -25,7 +25,7 @@ struct clew__thread {
 
     uint64_t random[4]; /* of this thread's ids; see random.h */
 
-    int64_t unix_offset;         /* real time minus monotonic time, and */
+    int64_t unix_offset;          /* real time minus monotonic time, and */
     uint64_t unix_offset_read_at; /* when it was read */
 
     struct clew__slot *free_slots; /* trace/slot: linked */
@@ -50,14 +50,15 @@ static inline struct clew__thread *clew__thread_current(void) {
 }
 #endif
 
-/* 1, in a page that the kernel wipes in the child of a fork: 0 until the first use and in a child that is not repaired. */
+/* 1, in a page that the kernel wipes in the child of a fork: 0 until the first use and in a child that is not
+ * repaired. */
 extern const volatile uint32_t *clew__process_alive;
 
 struct clew__thread *clew__thread_self_slowly(void);
 struct clew__thread *clew__thread_refuse(void);
 
-/* The calling thread's block; made when needed. NULL: no memory, or the process is the child of a raw clone. Preserves
- * errno. No call but a check once warm. */
+/* The calling thread's block; made when needed. NULL: no memory, or the process is the child of a raw clone.
+ * Preserves errno. No call but a check once warm. */
 static inline struct clew__thread *clew__thread_self(void) {
     struct clew__thread *thread = clew__thread_current();
     if (__builtin_expect(thread != NULL && *clew__process_alive != 0, 1))
@@ -65,9 +66,9 @@ static inline struct clew__thread *clew__thread_self(void) {
     return clew__thread_self_slowly();
 }
 
-/* Enters Clew on this thread: the block with `inside` set, or NULL (counted) when nothing may be done: the call comes
- * from a signal handler that interrupted Clew, there is no memory, or the process is the child of a raw clone. Every
- * enter that gives a block needs a leave. */
+/* Enters Clew on this thread: the block with `inside` set, or NULL (counted) when nothing may be done: the
+ * call comes from a signal handler that interrupted Clew, there is no memory, or the process is the child of
+ * a raw clone. Every enter that gives a block needs a leave. */
 static inline struct clew__thread *clew__thread_enter(void) {
     struct clew__thread *thread = clew__thread_self();
     if (__builtin_expect(thread == NULL || thread->inside != 0, 0))
@@ -86,9 +87,9 @@ struct clew__thread *clew__thread_first(void);
 /* How many blocks are in use. */
 uint32_t clew__thread_count(void);
 
-/* Hooks of the rooms above; registered once each, before threads matter, never removed. `on_exit` runs on the exiting
- * thread. `on_fork_child` runs in the child, single-threaded, in order of registration; it must not allocate.
- * `on_fork_prepare` and `on_fork_parent` take and give back locks. Each may be NULL. */
+/* Hooks of the rooms above; registered once each, before threads matter, never removed. `on_exit` runs on the
+ * exiting thread. `on_fork_child` runs in the child, single-threaded, in order of registration; it must not
+ * allocate. `on_fork_prepare` and `on_fork_parent` take and give back locks. Each may be NULL. */
 struct clew__thread_hooks {
     void (*on_exit)(struct clew__thread *thread);
     void (*on_fork_prepare)(void);

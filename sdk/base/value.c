@@ -29,19 +29,22 @@ void clew__write_text(struct clew__writer *writer, uint32_t field, const char *t
     begun = writer->size;
     if (!clew__writer_reserve(writer, CLEW__TAG_MAX + CLEW__VARINT_MAX + repaired))
         return;
-    begun = (size_t)(clew__put_varint(clew__put_tag(writer->data + begun, field, CLEW__WIRE_BYTES), repaired) -
-                     writer->data);
+    begun =
+        (size_t)(clew__put_varint(clew__put_tag(writer->data + begun, field, CLEW__WIRE_BYTES), repaired) -
+                 writer->data);
     clew__utf8_repair(text, size, (char *)writer->data + begun);
     writer->size = begun + repaired;
 }
 
-static void write_scalar(struct clew__writer *writer, const clew_value *value, const struct clew__value_limits *limits) {
+static void write_scalar(struct clew__writer *writer, const clew_value *value,
+                         const struct clew__value_limits *limits) {
     uint64_t bits;
     size_t size = value->size;
     switch (value->type) {
     case CLEW_TYPE_STRING:
         if (!clew__utf8_valid(value->as.string, size)) {
-            clew__write_bytes(writer, CLEW__ANY_BYTES, value->as.string, size < limits->length ? size : limits->length);
+            clew__write_bytes(writer, CLEW__ANY_BYTES, value->as.string,
+                              size < limits->length ? size : limits->length);
             break;
         }
         if (size > limits->length)
@@ -49,7 +52,8 @@ static void write_scalar(struct clew__writer *writer, const clew_value *value, c
         clew__write_bytes(writer, CLEW__ANY_STRING, value->as.string, size);
         break;
     case CLEW_TYPE_BYTES:
-        clew__write_bytes(writer, CLEW__ANY_BYTES, value->as.bytes, size < limits->length ? size : limits->length);
+        clew__write_bytes(writer, CLEW__ANY_BYTES, value->as.bytes,
+                          size < limits->length ? size : limits->length);
         break;
     case CLEW_TYPE_BOOL:
         clew__write_varint(writer, CLEW__ANY_BOOL, value->as.boolean);
@@ -89,8 +93,8 @@ static bool key_came_before(const clew_attribute *map, size_t index) {
 }
 
 /* Opens the list of an array or map inside an AnyValue that is open already. */
-static void open_list(struct clew__writer *writer, struct frame *frame, const clew_value *value, size_t any_at,
-                      size_t member_at) {
+static void open_list(struct clew__writer *writer, struct frame *frame, const clew_value *value,
+                      size_t any_at, size_t member_at) {
     frame->value = value;
     frame->next = 0;
     frame->any_at = any_at;
@@ -113,7 +117,8 @@ static const clew_value *open_member(struct clew__writer *writer, struct frame *
         if (!list->as.map[index].key || key_came_before(list->as.map, index))
             continue;
         *member_at = clew__write_begin(writer, CLEW__LIST_VALUES);
-        clew__write_text(writer, CLEW__KEYVALUE_KEY, list->as.map[index].key, strlen(list->as.map[index].key));
+        clew__write_text(writer, CLEW__KEYVALUE_KEY, list->as.map[index].key,
+                         strlen(list->as.map[index].key));
         *any_at = clew__write_begin(writer, CLEW__KEYVALUE_VALUE);
         return &last_of_key(list->as.map, list->size, index)->value;
     }
@@ -128,7 +133,8 @@ static void close_member(struct clew__writer *writer, size_t any_at, size_t memb
 }
 
 /* The content of an AnyValue. */
-static void write_any(struct clew__writer *writer, const clew_value *value, const struct clew__value_limits *limits) {
+static void write_any(struct clew__writer *writer, const clew_value *value,
+                      const struct clew__value_limits *limits) {
     struct frame frames[CLEW__DEPTH_MAX];
     uint32_t depth = 0, depth_limit = limits->depth < CLEW__DEPTH_MAX ? limits->depth : CLEW__DEPTH_MAX;
 

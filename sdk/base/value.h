@@ -1,4 +1,5 @@
-/* Attribute values onto the wire: the one encoder that spans, scopes and resources share. Pure; any thread. */
+/* Attribute values onto the wire: the one encoder that spans, scopes and resources share. Pure; any thread.
+ */
 #ifndef CLEW_BASE_VALUE_H
 #define CLEW_BASE_VALUE_H
 
@@ -13,18 +14,18 @@ struct clew__value_limits {
     uint32_t depth;  /* 1 to CLEW__DEPTH_MAX */
 };
 
-/* Appends `field` with a KeyValue. Strings that are not UTF-8 become bytes, keys that are not are repaired, arrays and
- * maps below the depth limit become empty values, and of equal keys of a map the last one counts. NULL limits: length
- * unlimited, depth 64. False, and nothing appended, when the writer has no room. */
+/* Appends `field` with a KeyValue. Strings that are not UTF-8 become bytes, keys that are not are repaired,
+ * arrays and maps below the depth limit become empty values, and of equal keys of a map the last one counts.
+ * NULL limits: length unlimited, depth 64. False, and nothing appended, when the writer has no room. */
 bool clew__write_attribute(struct clew__writer *writer, uint32_t field, const char *key, size_t key_size,
                            const clew_value *value, const struct clew__value_limits *limits);
 
 /* Appends `field` with text, repaired where it is not UTF-8. */
 void clew__write_text(struct clew__writer *writer, uint32_t field, const char *text, size_t size);
 
-/* Appends a list of attributes, each as `field`, keys unique (the last value of a key counts, at the place of the
- * first), at most `count_limit` of them. Attributes without a key are left out. Returns how many were dropped for the
- * limit. */
+/* Appends a list of attributes, each as `field`, keys unique (the last value of a key counts, at the place of
+ * the first), at most `count_limit` of them. Attributes without a key are left out. Returns how many were
+ * dropped for the limit. */
 uint32_t clew__write_attributes(struct clew__writer *writer, uint32_t field, const clew_attribute *attributes,
                                 size_t count, uint32_t count_limit, const struct clew__value_limits *limits);
 

@@ -1,5 +1,5 @@
-/* Owns the start and the end of Clew in a program: the global provider and what leads to it. One mutex, on the cold path
- * only. */
+/* Owns the start and the end of Clew in a program: the global provider and what leads to it. One mutex, on
+ * the cold path only. */
 #include "sdk/base/lock.h"
 #include "sdk/base/log.h"
 #include "sdk/config/options.h"

@@ -2,8 +2,9 @@
  */
 #include "sdk/config/options.h"
 
-#include "sdk/base/value.h"
-#include "sdk/config/environment.h"
+#include "sdk/base/environment.h"
+#include "sdk/pipeline/batch_options.h"
+#include "sdk/trace/limits.h"
 
 #include <clew/extend.h>
 
@@ -18,39 +19,7 @@
 #define MEMORY_LIMIT_LEAST (UINT64_C(1) << 20) /* of clew_set_memory_limit() */
 #define EXIT_FLUSH_MS_STANDARD 1000u
 
-/* The specification's defaults: Span Limits, and Batching processor. */
-#define LIMIT_STANDARD 128u
-#define MAX_QUEUE_SIZE_STANDARD 2048u
-#define MAX_EXPORT_BATCH_SIZE_STANDARD 512u
-#define SCHEDULE_DELAY_MS_STANDARD 5000u
-#define EXPORT_TIMEOUT_MS_STANDARD 30000u
-
 #define BATCH_SIZE_VARIABLE "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"
-
-clew_limits clew_limits_default(void) {
-    clew_limits limits = {
-        .struct_size = sizeof limits,
-        .attribute_count = LIMIT_STANDARD,
-        .attribute_value_length = CLEW_UNLIMITED,
-        .attribute_value_depth = CLEW__DEPTH_MAX,
-        .event_count = LIMIT_STANDARD,
-        .link_count = LIMIT_STANDARD,
-        .event_attribute_count = LIMIT_STANDARD,
-        .link_attribute_count = LIMIT_STANDARD,
-    };
-    return limits;
-}
-
-clew_batch_options clew_batch_options_default(void) {
-    clew_batch_options batch = {
-        .struct_size = sizeof batch,
-        .max_queue_size = MAX_QUEUE_SIZE_STANDARD,
-        .schedule_delay_ms = SCHEDULE_DELAY_MS_STANDARD,
-        .export_timeout_ms = EXPORT_TIMEOUT_MS_STANDARD,
-        .max_export_batch_size = MAX_EXPORT_BATCH_SIZE_STANDARD,
-    };
-    return batch;
-}
 
 clew_otlp_options clew_otlp_options_default(void) {
     clew_otlp_options otlp = {.struct_size = sizeof otlp, .timeout_ms = CLEW_TIMEOUT_DEFAULT};
@@ -69,49 +38,20 @@ static void load_limits(const clew_limits *given, clew_limits *out) {
     *out = clew_limits_default();
     if (!given) {
         out->attribute_count =
-            read_u32("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT", 0, LIMIT_STANDARD);
+            read_u32("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT", 0, CLEW__COUNT_LIMIT);
         out->attribute_value_length = read_u32("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
                                                "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", 0, CLEW_UNLIMITED);
-        out->event_count = read_u32("OTEL_SPAN_EVENT_COUNT_LIMIT", NULL, 0, LIMIT_STANDARD);
-        out->link_count = read_u32("OTEL_SPAN_LINK_COUNT_LIMIT", NULL, 0, LIMIT_STANDARD);
-        out->event_attribute_count = read_u32("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", NULL, 0, LIMIT_STANDARD);
-        out->link_attribute_count = read_u32("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", NULL, 0, LIMIT_STANDARD);
+        out->event_count = read_u32("OTEL_SPAN_EVENT_COUNT_LIMIT", NULL, 0, CLEW__COUNT_LIMIT);
+        out->link_count = read_u32("OTEL_SPAN_LINK_COUNT_LIMIT", NULL, 0, CLEW__COUNT_LIMIT);
+        out->event_attribute_count = read_u32("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", NULL, 0, CLEW__COUNT_LIMIT);
+        out->link_attribute_count = read_u32("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", NULL, 0, CLEW__COUNT_LIMIT);
         return;
     }
     clew__options_copy(out, sizeof *out, given, sizeof *given);
-    if (out->attribute_value_depth < 1 || out->attribute_value_depth > CLEW__DEPTH_MAX) {
-        clew_log(CLEW_LOG_WARN, "clew_limits",
-                 "clew_limits.attribute_value_depth %u is not between 1 and %u; using %u",
-                 out->attribute_value_depth, CLEW__DEPTH_MAX, CLEW__DEPTH_MAX);
-        out->attribute_value_depth = CLEW__DEPTH_MAX;
-    }
+    clew__limits_correct(out);
 }
 
 /* ---- batches ---- */
-
-static void clamp_batch_size(clew_batch_options *batch, const char *name, bool say) {
-    if (batch->max_export_batch_size <= batch->max_queue_size)
-        return;
-    if (say)
-        clew_log(CLEW_LOG_WARN, name, "%s %u is more than the queue holds; using %u", name,
-                 batch->max_export_batch_size, batch->max_queue_size);
-    batch->max_export_batch_size = batch->max_queue_size;
-}
-
-void clew__batch_options_correct(clew_batch_options *batch) {
-    if (batch->max_queue_size == 0) {
-        batch->max_queue_size = MAX_QUEUE_SIZE_STANDARD;
-        clew_log(CLEW_LOG_WARN, "clew_batch_options.max_queue_size",
-                 "clew_batch_options.max_queue_size is 0; using %u", batch->max_queue_size);
-    }
-    if (batch->max_export_batch_size == 0) {
-        batch->max_export_batch_size = MAX_EXPORT_BATCH_SIZE_STANDARD;
-        clamp_batch_size(batch, NULL, false);
-        clew_log(CLEW_LOG_WARN, "clew_batch_options.max_export_batch_size",
-                 "clew_batch_options.max_export_batch_size is 0; using %u", batch->max_export_batch_size);
-    }
-    clamp_batch_size(batch, "clew_batch_options.max_export_batch_size", true);
-}
 
 static void load_batch(const clew_batch_options *given, clew_batch_options *out) {
     *out = clew_batch_options_default();
@@ -120,12 +60,12 @@ static void load_batch(const clew_batch_options *given, clew_batch_options *out)
         clew__batch_options_correct(out);
         return;
     }
-    out->max_queue_size = read_u32("OTEL_BSP_MAX_QUEUE_SIZE", NULL, 1, MAX_QUEUE_SIZE_STANDARD);
-    out->max_export_batch_size = read_u32(BATCH_SIZE_VARIABLE, NULL, 1, MAX_EXPORT_BATCH_SIZE_STANDARD);
-    out->schedule_delay_ms = read_u32("OTEL_BSP_SCHEDULE_DELAY", NULL, 0, SCHEDULE_DELAY_MS_STANDARD);
-    out->export_timeout_ms = read_u32("OTEL_BSP_EXPORT_TIMEOUT", NULL, 0, EXPORT_TIMEOUT_MS_STANDARD);
+    out->max_queue_size = read_u32("OTEL_BSP_MAX_QUEUE_SIZE", NULL, 1, CLEW__MAX_QUEUE_SIZE);
+    out->max_export_batch_size = read_u32(BATCH_SIZE_VARIABLE, NULL, 1, CLEW__MAX_EXPORT_BATCH_SIZE);
+    out->schedule_delay_ms = read_u32("OTEL_BSP_SCHEDULE_DELAY", NULL, 0, CLEW__SCHEDULE_DELAY_MS);
+    out->export_timeout_ms = read_u32("OTEL_BSP_EXPORT_TIMEOUT", NULL, 0, CLEW__EXPORT_TIMEOUT_MS);
     /* Who only makes the queue smaller than the default batch has made no mistake. */
-    clamp_batch_size(out, BATCH_SIZE_VARIABLE, clew__env_text(BATCH_SIZE_VARIABLE).size != 0);
+    clew__batch_options_clamp(out, clew__env_text(BATCH_SIZE_VARIABLE).size ? BATCH_SIZE_VARIABLE : NULL);
 }
 
 /* ---- sampler ---- */

@@ -44,8 +44,4 @@ void clew__settings_fini(struct clew__settings *settings);
  * is read, for that may have something to say. */
 bool clew__settings_log_level(clew_log_level *out);
 
-/* Brings options that were given in code into their ranges; what was wrong is logged and replaced by the
- * default. */
-void clew__batch_options_correct(clew_batch_options *batch);
-
 #endif

@@ -1,4 +1,5 @@
-/* Owns the numbers of accounts; the accounts themselves belong to their threads' blocks and are never unmapped. */
+/* Owns the numbers of accounts; the accounts themselves belong to their threads' blocks and are never
+ * unmapped. */
 #include "sdk/pipeline/account.h"
 
 #include <clew/extend.h>

@@ -1,6 +1,6 @@
-/* Books that threads keep for themselves: one account a thread and provider or stream. Only the owner writes, without
- * read-modify-write; readers sum over all threads. Accounts of exited threads stay in their blocks, which stay
- * registered, so their counts are folded in by being kept. */
+/* Books that threads keep for themselves: one account a thread and provider or stream. Only the owner writes,
+ * without read-modify-write; readers sum over all threads. Accounts of exited threads stay in their blocks,
+ * which stay registered, so their counts are folded in by being kept. */
 #ifndef CLEW_PIPELINE_ACCOUNT_H
 #define CLEW_PIPELINE_ACCOUNT_H
 
@@ -56,7 +56,8 @@ static inline struct clew__account *clew__account_of(struct clew__thread *thread
 struct clew__account *clew__account_peek(struct clew__thread *thread, uint32_t number);
 
 /* Adds to a counter of one's own; released, so that who sees its effect elsewhere sees the count. */
-static inline void clew__account_add(struct clew__account *account, enum clew__counter counter, uint64_t amount) {
+static inline void clew__account_add(struct clew__account *account, enum clew__counter counter,
+                                     uint64_t amount) {
     uint64_t value = atomic_load_explicit(&account->counters[counter], memory_order_relaxed);
     atomic_store_explicit(&account->counters[counter], value + amount, memory_order_release);
 }

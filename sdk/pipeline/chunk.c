@@ -45,8 +45,8 @@ void clew__chunk_append(struct clew__chunk *chunk, const struct clew__scope *sco
     chunk->credits--;
 }
 
-const uint8_t *clew__chunk_record(const struct clew__chunk *chunk, uint32_t offset, struct clew__record *record,
-                                  uint32_t *next) {
+const uint8_t *clew__chunk_record(const struct clew__chunk *chunk, uint32_t offset,
+                                  struct clew__record *record, uint32_t *next) {
     const uint8_t *at = chunk->data + offset;
     memcpy(&record->scope, at, sizeof record->scope);
     memcpy(&record->size, at + sizeof record->scope, sizeof record->size);

@@ -1,5 +1,6 @@
-/* Chunks: what sealed spans travel in from the threads that end them to the worker. A chunk belongs to whoever took
- * it: one thread while it fills, the stream's queue, the worker. Charged to the memory budget as long as it exists. */
+/* Chunks: what sealed spans travel in from the threads that end them to the worker. A chunk belongs to
+ * whoever took it: one thread while it fills, the stream's queue, the worker. Charged to the memory budget as
+ * long as it exists. */
 #ifndef CLEW_PIPELINE_CHUNK_H
 #define CLEW_PIPELINE_CHUNK_H
 
@@ -9,7 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* In front of each span's bytes, unaligned. The bytes are the member `spans` of a ScopeSpans, tag and length included. */
+/* In front of each span's bytes, unaligned. The bytes are the member `spans` of a ScopeSpans, tag and length
+ * included. */
 struct clew__record {
     const struct clew__scope *scope;
     uint32_t size;
@@ -38,8 +40,8 @@ void clew__chunk_append(struct clew__chunk *chunk, const struct clew__scope *sco
                         size_t span_size);
 
 /* The record at an offset, and where the next one is. */
-const uint8_t *clew__chunk_record(const struct clew__chunk *chunk, uint32_t offset, struct clew__record *record,
-                                  uint32_t *next);
+const uint8_t *clew__chunk_record(const struct clew__chunk *chunk, uint32_t offset,
+                                  struct clew__record *record, uint32_t *next);
 
 /* A body that has grown becomes a chunk of its own, uncopied: blocks of spans start with room for this. */
 #define CLEW__BODY_HEADROOM 64u

@@ -1,5 +1,5 @@
-/* Owns the threads of blocking exporters, one each, started at the first batch. A thread and its exporter are freed by
- * whoever of the two lets go last: one that is stuck in the host's code is left to itself. */
+/* Owns the threads of blocking exporters, one each, started at the first batch. A thread and its exporter are
+ * freed by whoever of the two lets go last: one that is stuck in the host's code is left to itself. */
 #include "sdk/pipeline/offload.h"
 
 #include <clew/extend.h>
@@ -115,7 +115,8 @@ static clew_export_outcome offload_start(void *self, const clew_batch *batch, ui
         strcpy(report->reason, "no thread for a blocking exporter");
         outcome = CLEW_EXPORT_FAILED;
     } else {
-        offload->outgoing = (struct clew__outgoing *)((char *)(uintptr_t)batch - offsetof(struct clew__outgoing, batch));
+        offload->outgoing =
+            (struct clew__outgoing *)((char *)(uintptr_t)batch - offsetof(struct clew__outgoing, batch));
         atomic_fetch_add(&offload->outgoing->references, 1);
         offload->deadline = deadline;
         offload->wanted = true;

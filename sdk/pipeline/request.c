@@ -1,5 +1,5 @@
-/* Builds requests: lengths first, then one copy of every span. Called by the worker, and by simple pipelines on the
- * thread that ends a span. */
+/* Builds requests: lengths first, then one copy of every span. Called by the worker, and by simple pipelines
+ * on the thread that ends a span. */
 #include "sdk/pipeline/request.h"
 
 #include "proto/otlp.h"
@@ -129,7 +129,8 @@ static size_t group_size(const struct entry *entries, size_t count, size_t first
     return size;
 }
 
-static struct clew__outgoing *build(clew_bytes resource, const struct entry *entries, size_t count, bool must) {
+static struct clew__outgoing *build(clew_bytes resource, const struct entry *entries, size_t count,
+                                    bool must) {
     size_t content = resource.size, past;
     struct clew__outgoing *outgoing;
     uint8_t *at;
@@ -186,7 +187,8 @@ static void consume(struct clew__chunk *chunks, size_t count) {
         }
 }
 
-struct clew__outgoing *clew__request_build(struct clew__origin *origin, struct clew__chunk *chunks, size_t limit) {
+struct clew__outgoing *clew__request_build(struct clew__origin *origin, struct clew__chunk *chunks,
+                                           size_t limit) {
     struct entry *entries = clew_memory_allocate(limit * sizeof *entries);
     struct clew__outgoing *outgoing = NULL;
     size_t count = limit;

@@ -16,8 +16,8 @@ struct clew__scope {
     size_t tail_size;
 };
 
-/* A resource, of one provider. Encoded at first use, and again in the child of a fork, whose process is another.
- * Any thread; a lock inside. */
+/* A resource, of one provider. Encoded at first use, and again in the child of a fork, whose process is
+ * another. Any thread; a lock inside. */
 struct clew__origin {
     const clew_resource *resource;
     uint8_t *bytes; /* member `resource` of a ResourceSpans, then member `schema_url` */

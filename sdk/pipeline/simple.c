@@ -55,8 +55,8 @@ static enum clew__counter export_span(struct clew__simple *simple, const struct 
     return CLEW__FAILED;
 }
 
-void clew__simple_offer(struct clew__simple *simple, struct clew__thread *thread, const struct clew__scope *scope,
-                        const uint8_t *span, size_t size, bool sampled) {
+void clew__simple_offer(struct clew__simple *simple, struct clew__thread *thread,
+                        const struct clew__scope *scope, const uint8_t *span, size_t size, bool sampled) {
     struct clew__account *account = clew__account_of(thread, simple->number);
     uint32_t suppressed = thread->suppressed;
     enum clew__counter fate;

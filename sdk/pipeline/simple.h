@@ -14,8 +14,8 @@ struct clew__simple;
 struct clew__simple *clew__simple_new(const clew_exporter *exporter, struct clew__origin *origin);
 
 /* Exports a span that has ended. Runs the exporter on this thread, with spans suppressed. */
-void clew__simple_offer(struct clew__simple *simple, struct clew__thread *thread, const struct clew__scope *scope,
-                        const uint8_t *span, size_t size, bool sampled);
+void clew__simple_offer(struct clew__simple *simple, struct clew__thread *thread,
+                        const struct clew__scope *scope, const uint8_t *span, size_t size, bool sampled);
 
 /* Destroys the exporter; waits for an export that is running, at most until the deadline. */
 bool clew__simple_close(struct clew__simple *simple, uint64_t deadline);

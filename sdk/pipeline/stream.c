@@ -1,5 +1,5 @@
-/* Owns the queues of all streams, under one lock that is held for a few instructions at a time. Application threads
- * offer; the worker steps. */
+/* Owns the queues of all streams, under one lock that is held for a few instructions at a time. Application
+ * threads offer; the worker steps. */
 #include "sdk/pipeline/stream.h"
 
 #include "sdk/base/clock.h"
@@ -43,7 +43,8 @@ struct clew__stream *clew__stream_new(const clew_exporter *exporter, const clew_
 
 /* ---- the threads' side ---- */
 
-/* Caller holds the lock. Returns whether the worker should hear of it: once as the queue grows past a batch. */
+/* Caller holds the lock. Returns whether the worker should hear of it: once as the queue grows past a batch.
+ */
 static bool push_locked(struct clew__stream *stream, struct clew__chunk *chunk) {
     uint32_t before = atomic_load_explicit(&stream->queued, memory_order_relaxed);
     uint32_t batch = stream->immediate ? 1 : stream->options.max_export_batch_size;
@@ -116,7 +117,8 @@ static uint32_t grant(struct clew__stream *stream, uint32_t wanted) {
     return granted;
 }
 
-/* Spans that this chunk may hold: a fair part of the queue, for what one thread holds unused another one lacks. */
+/* Spans that this chunk may hold: a fair part of the queue, for what one thread holds unused another one
+ * lacks. */
 static uint32_t fair_credits(const struct clew__stream *stream) {
     uint32_t threads = clew__thread_count();
     uint32_t fair = stream->options.max_queue_size / (2 * (threads ? threads : 1));
@@ -155,8 +157,9 @@ static uint32_t obtain_credits(struct clew__stream *stream, uint32_t wanted) {
 }
 
 /* A span that has a body of its own, or that is larger than a chunk. */
-static bool push_alone(struct clew__stream *stream, struct clew__account *account, const struct clew__scope *scope,
-                       const uint8_t *span, size_t size, void *body, uint32_t body_size) {
+static bool push_alone(struct clew__stream *stream, struct clew__account *account,
+                       const struct clew__scope *scope, const uint8_t *span, size_t size, void *body,
+                       uint32_t body_size) {
     size_t block = body ? body_size : sizeof(struct clew__chunk) + clew__chunk_need(size);
     struct clew__chunk *chunk = NULL;
     if (obtain_credits(stream, 1) == 0) {
@@ -188,7 +191,8 @@ static bool push_alone(struct clew__stream *stream, struct clew__account *accoun
 }
 
 /* A chunk with credits and room for the span, or NULL and the drop counted. */
-static struct clew__chunk *obtain_chunk(struct clew__stream *stream, struct clew__account *account, size_t need) {
+static struct clew__chunk *obtain_chunk(struct clew__stream *stream, struct clew__account *account,
+                                        size_t need) {
     uint32_t capacity = clew__thread_count() > MANY_THREADS ? CHUNK_SMALL : CHUNK_LARGE;
     uint32_t credits;
     struct clew__chunk *chunk;
@@ -214,8 +218,9 @@ static struct clew__chunk *obtain_chunk(struct clew__stream *stream, struct clew
     return NULL;
 }
 
-bool clew__stream_offer(struct clew__stream *stream, struct clew__thread *thread, const struct clew__scope *scope,
-                        const uint8_t *span, size_t size, bool sampled, void *body, uint32_t body_size) {
+bool clew__stream_offer(struct clew__stream *stream, struct clew__thread *thread,
+                        const struct clew__scope *scope, const uint8_t *span, size_t size, bool sampled,
+                        void *body, uint32_t body_size) {
     struct clew__account *account = clew__account_of(thread, stream->number);
     size_t need = clew__chunk_need(size);
     struct clew__chunk *chunk;
@@ -307,7 +312,8 @@ static void settle_dropped(struct clew__stream *stream, _Atomic uint64_t *fate, 
     clew__worker_unlock_books();
 }
 
-static void conclude(struct clew__stream *stream, clew_export_outcome outcome, const clew_export_report *report) {
+static void conclude(struct clew__stream *stream, clew_export_outcome outcome,
+                     const clew_export_report *report) {
     uint64_t spans = stream->in_flight->batch.count;
     uint64_t rejected = report->rejected < spans ? report->rejected : spans;
     clew__worker_lock_books();
@@ -368,8 +374,8 @@ static bool begin(struct clew__stream *stream, uint64_t now) {
                                      : UINT64_MAX;
     if (stream->close_deadline < stream->in_flight_deadline)
         stream->in_flight_deadline = stream->close_deadline;
-    outcome = stream->exporter.start(stream->exporter.self, &stream->in_flight->batch, stream->in_flight_deadline,
-                                     &report);
+    outcome = stream->exporter.start(stream->exporter.self, &stream->in_flight->batch,
+                                     stream->in_flight_deadline, &report);
     if (outcome != CLEW_EXPORT_PENDING)
         conclude(stream, outcome, &report);
     return true;
@@ -433,7 +439,8 @@ void clew__stream_step(struct clew__stream *stream, const clew_poll *polled, uin
         close_stream(stream);
         return;
     }
-    /* A local exporter concludes at once: each batch, until the queue is short of one or others have waited enough. */
+    /* A local exporter concludes at once: each batch, until the queue is short of one or others have waited
+     * enough. */
     for (int batches = 0; !stream->in_flight && is_due(stream, now); batches++) {
         bool more;
         if (batches == BATCHES_IN_A_ROW) {
@@ -462,7 +469,8 @@ void clew__stream_step(struct clew__stream *stream, const clew_poll *polled, uin
         *wake = stream->close_deadline;
 }
 
-size_t clew__stream_wait(struct clew__stream *stream, clew_poll *descriptors, size_t capacity, uint64_t *wake) {
+size_t clew__stream_wait(struct clew__stream *stream, clew_poll *descriptors, size_t capacity,
+                         uint64_t *wake) {
     uint64_t exporter_wake = UINT64_MAX;
     stream->poll_count = 0;
     if (!stream->in_flight)

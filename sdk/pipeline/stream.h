@@ -1,8 +1,9 @@
 /* A stream: one batching pipeline from the threads that end spans to one exporter.
  *
- * Threads append to a chunk of their own and push it when it is full; the worker takes chunks, and partial ones at each
- * tick, copies a batch out, frees the chunks and exports. Credits bound the spans in the queue: a chunk is granted some,
- * and gives back what it did not use. Positions count spans in the order in which they are pushed and settled. */
+ * Threads append to a chunk of their own and push it when it is full; the worker takes chunks, and partial
+ * ones at each tick, copies a batch out, frees the chunks and exports. Credits bound the spans in the queue:
+ * a chunk is granted some, and gives back what it did not use. Positions count spans in the order in which
+ * they are pushed and settled. */
 #ifndef CLEW_PIPELINE_STREAM_H
 #define CLEW_PIPELINE_STREAM_H
 
@@ -60,10 +61,12 @@ struct clew__stream {
 struct clew__stream *clew__stream_new(const clew_exporter *exporter, const clew_batch_options *options,
                                       bool immediate, struct clew__origin *origin);
 
-/* A span that has ended: `span` is copied. `body`, when not NULL, is the block around it (see chunk.h), of which the
- * stream becomes the owner when it returns true. Application threads; no system call but to wake the worker. */
-bool clew__stream_offer(struct clew__stream *stream, struct clew__thread *thread, const struct clew__scope *scope,
-                        const uint8_t *span, size_t size, bool sampled, void *body, uint32_t body_size);
+/* A span that has ended: `span` is copied. `body`, when not NULL, is the block around it (see chunk.h), of
+ * which the stream becomes the owner when it returns true. Application threads; no system call but to wake
+ * the worker. */
+bool clew__stream_offer(struct clew__stream *stream, struct clew__thread *thread,
+                        const struct clew__scope *scope, const uint8_t *span, size_t size, bool sampled,
+                        void *body, uint32_t body_size);
 
 /* Pushes the chunks that threads are filling. Any thread. */
 void clew__stream_collect(struct clew__stream *stream);
@@ -74,7 +77,8 @@ void clew__stream_stats(struct clew__stream *stream, clew_pipeline_stats *out);
 
 /* The worker's part. `wake` is lowered to when the stream wants to be stepped again. */
 void clew__stream_step(struct clew__stream *stream, const clew_poll *polled, uint64_t now, uint64_t *wake);
-size_t clew__stream_wait(struct clew__stream *stream, clew_poll *descriptors, size_t capacity, uint64_t *wake);
+size_t clew__stream_wait(struct clew__stream *stream, clew_poll *descriptors, size_t capacity,
+                         uint64_t *wake);
 
 /* Locks around a fork, and the child's repair. */
 void clew__stream_before_fork(void);

@@ -1,5 +1,6 @@
-/* Owns the worker thread, its list of streams and its eventfd. The mutex guards the list, what is asked of streams, and
- * the moments at which fates change; threads that record never take it but to start the worker. */
+/* Owns the worker thread, its list of streams and its eventfd. The mutex guards the list, what is asked of
+ * streams, and the moments at which fates change; threads that record never take it but to start the worker.
+ */
 #include "sdk/pipeline/worker.h"
 
 #include "sdk/base/clock.h"
@@ -178,7 +179,8 @@ void clew__worker_add(struct clew__stream *stream) {
 
 /* Waits for a change; false at the deadline. Caller holds the mutex. */
 static bool wait_for_change(uint64_t deadline) {
-    struct timespec until = {(time_t)(deadline / CLEW__NANO_PER_SECOND), (long)(deadline % CLEW__NANO_PER_SECOND)};
+    struct timespec until = {(time_t)(deadline / CLEW__NANO_PER_SECOND),
+                             (long)(deadline % CLEW__NANO_PER_SECOND)};
     bool in_time;
     waiters++;
     in_time = pthread_cond_timedwait(&changed, &mutex, &until) != ETIMEDOUT;
@@ -201,7 +203,8 @@ static void read_fates(struct clew__stream *stream, struct mark *mark) {
 }
 
 /* Caller holds the mutex. */
-static void add_result(struct clew__stream *stream, const struct mark *before, struct clew__worker_result *result) {
+static void add_result(struct clew__stream *stream, const struct mark *before,
+                       struct clew__worker_result *result) {
     struct mark after;
     uint64_t waiting = before->target - before->settled, delivered, failed, unknown, open;
     read_fates(stream, &after);
@@ -225,7 +228,8 @@ static void add_result(struct clew__stream *stream, const struct mark *before, s
     result->unknown += unknown;
 }
 
-static bool is_settled(struct clew__stream *const *asked, const struct mark *marks, size_t count, bool closing) {
+static bool is_settled(struct clew__stream *const *asked, const struct mark *marks, size_t count,
+                       bool closing) {
     for (size_t i = 0; i < count; i++)
         if (closing ? atomic_load(&asked[i]->phase) != CLEW__STREAM_CLOSED
                     : atomic_load(&asked[i]->settled) < marks[i].target)
@@ -281,11 +285,13 @@ static struct clew__worker_result finish(struct clew__stream *const *asked, size
     return result;
 }
 
-struct clew__worker_result clew__worker_flush(struct clew__stream *const *asked, size_t count, uint64_t deadline) {
+struct clew__worker_result clew__worker_flush(struct clew__stream *const *asked, size_t count,
+                                              uint64_t deadline) {
     return finish(asked, count, deadline, false);
 }
 
-struct clew__worker_result clew__worker_close(struct clew__stream *const *asked, size_t count, uint64_t deadline) {
+struct clew__worker_result clew__worker_close(struct clew__stream *const *asked, size_t count,
+                                              uint64_t deadline) {
     return finish(asked, count, deadline, true);
 }
 
@@ -333,7 +339,8 @@ static void after_fork_in_child(struct clew__thread *self) {
 }
 
 static void setup(void) {
-    static const struct clew__thread_hooks hooks = {NULL, before_fork, after_fork_in_parent, after_fork_in_child};
+    static const struct clew__thread_hooks hooks = {NULL, before_fork, after_fork_in_parent,
+                                                    after_fork_in_child};
     init_condition();
     clew__thread_register_hooks(&hooks);
 }

@@ -1,5 +1,6 @@
-/* The one worker thread of the process: it steps all streams and waits for all their descriptors. Started at the first
- * span that needs it, with all signals blocked, named "clew"; ends when the last stream is closed. */
+/* The one worker thread of the process: it steps all streams and waits for all their descriptors. Started at
+ * the first span that needs it, with all signals blocked, named "clew"; ends when the last stream is closed.
+ */
 #ifndef CLEW_PIPELINE_WORKER_H
 #define CLEW_PIPELINE_WORKER_H
 
@@ -11,11 +12,12 @@ void clew__worker_add(struct clew__stream *stream);
 /* Starts the thread unless it runs. Cheap when it does; preserves errno. */
 void clew__worker_ensure(void);
 
-/* Makes the worker look at its streams: at most one system call until it does. Any thread; preserves errno. */
+/* Makes the worker look at its streams: at most one system call until it does. Any thread; preserves errno.
+ */
 void clew__worker_wake(void);
 
-/* Around every change of fates and positions, so that a flush sees them agree; unlocking tells those who wait. Never on
- * a thread that records. */
+/* Around every change of fates and positions, so that a flush sees them agree; unlocking tells those who
+ * wait. Never on a thread that records. */
 void clew__worker_lock_books(void);
 void clew__worker_unlock_books(void);
 
@@ -26,9 +28,11 @@ struct clew__worker_result {
 };
 
 /* Exports what the streams have at the call; returns when that has fates, or at the deadline. */
-struct clew__worker_result clew__worker_flush(struct clew__stream *const *streams, size_t count, uint64_t deadline);
+struct clew__worker_result clew__worker_flush(struct clew__stream *const *streams, size_t count,
+                                              uint64_t deadline);
 /* Closes them likewise; at the deadline what is left is cancelled and counted. */
-struct clew__worker_result clew__worker_close(struct clew__stream *const *streams, size_t count, uint64_t deadline);
+struct clew__worker_result clew__worker_close(struct clew__stream *const *streams, size_t count,
+                                              uint64_t deadline);
 
 void clew__worker_setup(void);
 

@@ -4,7 +4,7 @@
 
 #include "proto/utf8.h"
 #include "sdk/base/random.h"
-#include "sdk/config/environment.h"
+#include "sdk/base/environment.h"
 #include "sdk/resource/platform.h"
 
 #include <clew/extend.h>

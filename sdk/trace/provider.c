@@ -1,14 +1,15 @@
-/* Owns the providers and their pipelines, in one list under a mutex. Providers are never freed; after shutdown only
- * their books are left. Recording threads read snapshots and take no lock here. */
+/* Owns the providers and their pipelines, in one list under a mutex. Providers are never freed; after
+ * shutdown only their books are left. Recording threads read snapshots and take no lock here. */
 #include "sdk/trace/provider.h"
 
 #include "sdk/base/clock.h"
 #include "sdk/base/lock.h"
 #include "sdk/base/memory.h"
 #include "sdk/base/struct_size.h"
-#include "sdk/config/options.h"
 #include "sdk/context/context.h"
+#include "sdk/pipeline/batch_options.h"
 #include "sdk/pipeline/worker.h"
+#include "sdk/trace/limits.h"
 #include "sdk/trace/slot.h"
 
 #include <pthread.h>
@@ -48,7 +49,8 @@ static void after_fork_in_child(struct clew__thread *self) {
 }
 
 static void setup(void) {
-    static const struct clew__thread_hooks hooks = {NULL, before_fork, after_fork_in_parent, after_fork_in_child};
+    static const struct clew__thread_hooks hooks = {NULL, before_fork, after_fork_in_parent,
+                                                    after_fork_in_child};
     clew__context_setup();
     clew__slot_setup();
     clew__worker_setup();
@@ -67,12 +69,12 @@ static void read_options(struct clew_provider *provider, const clew_provider_opt
         clew__options_copy(&options, sizeof options, given, sizeof options);
     provider->limits = clew_limits_default();
     if (options.limits)
-        clew__options_copy(&provider->limits, sizeof provider->limits, options.limits, sizeof provider->limits);
+        clew__options_copy(&provider->limits, sizeof provider->limits, options.limits,
+                           sizeof provider->limits);
     if (options.id_generator)
         clew__options_copy(&provider->id_generator, sizeof provider->id_generator, options.id_generator,
                            sizeof provider->id_generator);
-    if (provider->limits.attribute_value_depth < 1 || provider->limits.attribute_value_depth > CLEW__DEPTH_MAX)
-        provider->limits.attribute_value_depth = CLEW__DEPTH_MAX;
+    clew__limits_correct(&provider->limits);
     provider->value_limits.length = provider->limits.attribute_value_length;
     provider->value_limits.depth = provider->limits.attribute_value_depth;
     provider->sampler = options.sampler ? options.sampler : clew_sampler_parent_based(NULL);
@@ -348,7 +350,8 @@ clew_delivery clew_provider_shutdown(clew_provider *provider, uint32_t timeout_m
                 note(&delivery, processor->shutdown(processor->self, ms_until(deadline)));
             if (!close_custom(pipeline->as.custom, deadline))
                 note(&delivery, CLEW_ETIMEDOUT);
-        } else if (pipeline->kind == CLEW__PIPELINE_SIMPLE && !clew__simple_close(pipeline->as.simple, deadline)) {
+        } else if (pipeline->kind == CLEW__PIPELINE_SIMPLE &&
+                   !clew__simple_close(pipeline->as.simple, deadline)) {
             note(&delivery, CLEW_ETIMEDOUT);
         }
     }

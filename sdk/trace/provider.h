@@ -1,7 +1,8 @@
 /* Providers and tracers inside the library.
  *
- * What a provider goes by is fixed when it is made; its list of pipelines is an immutable snapshot, replaced as a whole.
- * Providers, tracers and snapshots live as long as the process: whoever looks at one needs no count and no lock. */
+ * What a provider goes by is fixed when it is made; its list of pipelines is an immutable snapshot, replaced
+ * as a whole. Providers, tracers and snapshots live as long as the process: whoever looks at one needs no
+ * count and no lock. */
 #ifndef CLEW_TRACE_PROVIDER_H
 #define CLEW_TRACE_PROVIDER_H
 
@@ -47,9 +48,9 @@ struct clew_provider {
     const clew_sampler *sampler;
     clew_limits limits;
     struct clew__value_limits value_limits;
-    clew_id_generator id_generator; /* functions NULL: random */
-    uint32_t number;                /* of its accounts */
-    bool shut_down;                 /* under the registry's lock */
+    clew_id_generator id_generator;    /* functions NULL: random */
+    uint32_t number;                   /* of its accounts */
+    bool shut_down;                    /* under the registry's lock */
     const struct clew__pipelines *all; /* what was in use at the shutdown, for the books */
     struct clew__origin origin;
     struct clew_provider *next;

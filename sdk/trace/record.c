@@ -1,5 +1,5 @@
-/* No state but the slot's, which the caller has locked. Whatever a limit drops is counted in the slot, and said once a
- * span. */
+/* No state but the slot's, which the caller has locked. Whatever a limit drops is counted in the slot, and
+ * said once a span. */
 #include "sdk/trace/record.h"
 
 #include "proto/otlp.h"
@@ -9,7 +9,8 @@
 
 #include <string.h>
 
-/* What has a fixed place at the front of a body: two ids, and the hole for the end time behind the start time. */
+/* What has a fixed place at the front of a body: two ids, and the hole for the end time behind the start
+ * time. */
 #define TRACE_ID_AT 2u
 #define SPAN_ID_AT 20u
 #define END_AT 38u
@@ -20,7 +21,8 @@ static void say_dropped(struct clew__slot *slot, const char *what) {
     if (slot->said_dropped)
         return;
     slot->said_dropped = true;
-    clew_log(CLEW_LOG_WARN, "span.limit", "a span lost %s to a limit; its dropped counts tell how many", what);
+    clew_log(CLEW_LOG_WARN, "span.limit", "a span lost %s to a limit; its dropped counts tell how many",
+             what);
 }
 
 static void drop_attribute(struct clew__slot *slot) {
@@ -181,7 +183,8 @@ static void record_slowly(struct clew__slot *slot, uint32_t hash, const char *ke
     const struct clew_provider *provider = atomic_load_explicit(&slot->provider, memory_order_relaxed);
     struct clew__writer writer = writer_of(slot);
     uint32_t at = slot->size;
-    if (clew__write_attribute(&writer, CLEW__SPAN_ATTRIBUTES, key, key_size, value, &provider->value_limits) &&
+    if (clew__write_attribute(&writer, CLEW__SPAN_ATTRIBUTES, key, key_size, value,
+                              &provider->value_limits) &&
         commit(slot, &writer))
         enter_key(slot, hash, at);
     else
@@ -189,7 +192,8 @@ static void record_slowly(struct clew__slot *slot, uint32_t hash, const char *ke
 }
 
 /* A key that had to be repaired is looked up as it is written. */
-static void record_repaired(struct clew__slot *slot, const char *key, size_t key_size, const clew_value *value) {
+static void record_repaired(struct clew__slot *slot, const char *key, size_t key_size,
+                            const clew_value *value) {
     char repaired[256];
     size_t size = clew__utf8_repair(key, key_size, NULL);
     uint32_t hash;
@@ -210,8 +214,10 @@ void clew__record_value(struct clew__slot *slot, const char *key, size_t key_siz
         record_slowly(slot, hash, key, key_size, value);
 }
 
-/* The head of an attribute whose AnyValue has `any_size` bytes: returns where the AnyValue goes. Room is reserved. */
-static inline uint8_t *put_attribute(struct clew__slot *slot, const char *key, size_t key_size, size_t any_size) {
+/* The head of an attribute whose AnyValue has `any_size` bytes: returns where the AnyValue goes. Room is
+ * reserved. */
+static inline uint8_t *put_attribute(struct clew__slot *slot, const char *key, size_t key_size,
+                                     size_t any_size) {
     uint8_t *at = slot->body + slot->size;
     size_t content = 1 + clew__varint_size(key_size) + key_size + 1 + clew__varint_size(any_size) + any_size;
     at = clew__put_tag(at, CLEW__SPAN_ATTRIBUTES, CLEW__WIRE_BYTES);
@@ -245,7 +251,8 @@ static inline bool is_plain(struct clew__slot *slot, const char *key, size_t key
     return true;
 }
 
-/* The usual attribute, a short key and a short value, both ASCII. False leaves nothing behind, and the long way. */
+/* The usual attribute, a short key and a short value, both ASCII. False leaves nothing behind, and the long
+ * way. */
 static inline bool record_short(struct clew__slot *slot, const char *key, size_t key_size, const char *value,
                                 size_t size) {
     uint8_t *at = slot->body + slot->size;
@@ -290,7 +297,8 @@ static inline bool record_short_varint(struct clew__slot *slot, const char *key,
     return true;
 }
 
-void clew__record_string(struct clew__slot *slot, const char *key, size_t key_size, const char *value, size_t size) {
+void clew__record_string(struct clew__slot *slot, const char *key, size_t key_size, const char *value,
+                         size_t size) {
     const struct clew_provider *provider = atomic_load_explicit(&slot->provider, memory_order_relaxed);
     uint8_t *at;
     uint32_t hash;
@@ -394,8 +402,8 @@ void clew__record_event(struct clew__slot *slot, const char *name, size_t name_s
     }
 }
 
-void clew__record_link(struct clew__slot *slot, const clew_span_context *context, const clew_attribute *attributes,
-                       size_t count) {
+void clew__record_link(struct clew__slot *slot, const clew_span_context *context,
+                       const clew_attribute *attributes, size_t count) {
     const struct clew_provider *provider = atomic_load_explicit(&slot->provider, memory_order_relaxed);
     struct clew__writer writer = writer_of(slot);
     clew_text tracestate = clew_tracestate_text(context->tracestate);
@@ -470,7 +478,8 @@ void clew__record_name(struct clew__slot *slot, const char *name, size_t size) {
 
 /* ---- start and end ---- */
 
-/* Ids are written and read in words of eight bytes: a load of sixteen right behind two stores of eight has to wait. */
+/* Ids are written and read in words of eight bytes: a load of sixteen right behind two stores of eight has to
+ * wait. */
 static inline uint8_t *put_id(uint8_t *at, const uint8_t *id) {
     uint64_t word;
     memcpy(&word, id, sizeof word);
@@ -496,7 +505,8 @@ bool clew__record_begin(struct clew__slot *slot, const clew_span *span, uint8_t 
     *at++ = CLEW__SPAN_END << 3 | CLEW__WIRE_I64;
     at = clew__put_fixed64(at, 0);
     at = clew__put_tag(at, CLEW__SPAN_FLAGS, CLEW__WIRE_I32);
-    at = clew__put_fixed32(at, trace_flags | CLEW__FLAGS_HAS_IS_REMOTE | (parent_is_remote ? CLEW__FLAGS_IS_REMOTE : 0));
+    at = clew__put_fixed32(at, trace_flags | CLEW__FLAGS_HAS_IS_REMOTE |
+                                   (parent_is_remote ? CLEW__FLAGS_IS_REMOTE : 0));
     *at++ = CLEW__SPAN_KIND << 3 | CLEW__WIRE_VARINT;
     *at++ = (uint8_t)kind;
     if (parent_span_id) {

@@ -1,5 +1,5 @@
-/* Owns the slabs of slots and the free list that threads share. A thread takes and gives from a list of its own, and
- * trades with the shared one in batches, under the lock. */
+/* Owns the slabs of slots and the free list that threads share. A thread takes and gives from a list of its
+ * own, and trades with the shared one in batches, under the lock. */
 #include "sdk/trace/slot.h"
 
 #include "sdk/base/lock.h"

@@ -1,8 +1,9 @@
 /* Slots: where open spans live.
  *
- * A slot's header is type-stable: slabs are never unmapped, so a stale handle may always look. Its word holds generation
- * and state, and is the only lock of a span: whoever moves it from the exact open word of a handle to busy has it. The
- * body, the span's OTLP bytes, belongs to the slot and stays with it for the next span. */
+ * A slot's header is type-stable: slabs are never unmapped, so a stale handle may always look. Its word holds
+ * generation and state, and is the only lock of a span: whoever moves it from the exact open word of a handle
+ * to busy has it. The body, the span's OTLP bytes, belongs to the slot and stays with it for the next span.
+ */
 #ifndef CLEW_TRACE_SLOT_H
 #define CLEW_TRACE_SLOT_H
 
@@ -31,8 +32,8 @@ static inline uint64_t clew__slot_word(uint64_t generation, enum clew__slot_stat
     return generation << 2 | (uint64_t)state;
 }
 
-/* An attribute that is recorded: where its bytes start in the body, and the hash of its key. The entries grow from the
- * body's end downwards. */
+/* An attribute that is recorded: where its bytes start in the body, and the hash of its key. The entries grow
+ * from the body's end downwards. */
 struct clew__key_entry {
     uint32_t hash;
     uint32_t offset;
@@ -61,7 +62,7 @@ struct clew__slot {
 
     /* The second: start, end, and what is rare. */
     uint64_t start_monotonic;
-    int64_t unix_offset; /* real time minus monotonic time, of the whole local trace */
+    int64_t unix_offset;             /* real time minus monotonic time, of the whole local trace */
     uint32_t name_at, name_size;     /* the member in the body */
     uint32_t status_at, status_size; /* likewise; size 0: none */
     uint32_t events, links;
@@ -72,7 +73,8 @@ struct clew__slot {
 };
 _Static_assert(sizeof(struct clew__slot) <= 192, "a slot's header takes three cache lines");
 
-/* A free slot with the word of its new, open generation not yet stored; NULL when memory or the budget is used up. */
+/* A free slot with the word of its new, open generation not yet stored; NULL when memory or the budget is
+ * used up. */
 struct clew__slot *clew__slot_take(struct clew__thread *thread);
 /* The body, empty, or false. */
 bool clew__slot_body(struct clew__slot *slot);
@@ -81,7 +83,8 @@ void clew__slot_give(struct clew__thread *thread, struct clew__slot *slot);
 /* Takes the body away: the block around it (chunk.h) and its size; the caller owns it from now on. */
 void *clew__slot_detach_body(struct clew__slot *slot, uint32_t *block_size);
 
-/* Room for `more` bytes and one more key entry; grows the body, charged. False past the span's or the memory limit. */
+/* Room for `more` bytes and one more key entry; grows the body, charged. False past the span's or the memory
+ * limit. */
 bool clew__slot_reserve_slowly(struct clew__slot *slot, size_t more);
 static inline bool clew__slot_reserve(struct clew__slot *slot, size_t more) {
     size_t need = slot->size + more + (slot->attributes + 1) * sizeof(struct clew__key_entry);

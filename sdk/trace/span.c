@@ -1,4 +1,5 @@
-/* The operations on a span by its handle: enter Clew, lock the slot, record, unlock; and the end. Any thread. */
+/* The operations on a span by its handle: enter Clew, lock the slot, record, unlock; and the end. Any thread.
+ */
 #include "proto/otlp.h"
 #include "sdk/base/clock.h"
 #include "sdk/base/lock.h"
@@ -39,8 +40,8 @@ static inline struct clew__slot *slot_of(uint64_t ref) {
     return slot;
 }
 
-/* Moves an open slot of that generation to `state`. Waits while somebody else is busy with it; false when it has ended,
- * or is ending. */
+/* Moves an open slot of that generation to `state`. Waits while somebody else is busy with it; false when it
+ * has ended, or is ending. */
 static bool lock_slowly(struct clew__slot *slot, uint64_t generation, enum clew__slot_state state) {
     for (unsigned round = 0;; round++) {
         uint64_t word = clew__slot_word(generation, CLEW__SLOT_OPEN);
@@ -111,8 +112,8 @@ static inline void release(uint64_t ref, struct hold *hold) {
 /* ---- setters ---- */
 
 bool clew_abi_span_is_recording(uint64_t ref) {
-    struct clew__slot *slot = ref ? clew__slot_at((uint32_t)(ref >> CLEW__REF_INDEX_SHIFT) & (CLEW__SLOTS_MAX - 1))
-                                  : NULL;
+    struct clew__slot *slot =
+        ref ? clew__slot_at((uint32_t)(ref >> CLEW__REF_INDEX_SHIFT) & (CLEW__SLOTS_MAX - 1)) : NULL;
     uint64_t generation = generation_of(ref), word;
     struct hold hold;
     if (!slot)
@@ -126,7 +127,8 @@ bool clew_abi_span_is_recording(uint64_t ref) {
     return true;
 }
 
-void clew_abi_span_set_string(uint64_t ref, const char *key, size_t key_size, const char *value, size_t size) {
+void clew_abi_span_set_string(uint64_t ref, const char *key, size_t key_size, const char *value,
+                              size_t size) {
     struct hold hold;
     if (!acquire(ref, &hold))
         return;
@@ -184,8 +186,8 @@ void clew_abi_span_add_event(uint64_t ref, const char *name, size_t name_size, u
     struct hold hold;
     if (!acquire(ref, &hold))
         return;
-    clew__record_event(hold.slot, name, name_size, time_unix_nano ? time_unix_nano : now_of(hold.slot), attributes,
-                       attribute_count);
+    clew__record_event(hold.slot, name, name_size, time_unix_nano ? time_unix_nano : now_of(hold.slot),
+                       attributes, attribute_count);
     release(ref, &hold);
 }
 
@@ -235,8 +237,9 @@ void clew_abi_span_set_error_format(uint64_t ref, const char *type, const char *
 }
 
 /* The generated attributes come first and those given after them: of equal keys the last counts. */
-void clew_abi_span_record_exception(uint64_t ref, const char *type, const char *message, const char *stacktrace,
-                                    const clew_attribute *attributes, size_t attribute_count) {
+void clew_abi_span_record_exception(uint64_t ref, const char *type, const char *message,
+                                    const char *stacktrace, const clew_attribute *attributes,
+                                    size_t attribute_count) {
     enum { GENERATED = 3, ON_STACK = 32 };
     clew_attribute own[ON_STACK], *all = own;
     size_t count = 0;
@@ -272,19 +275,22 @@ void clew__span_read_shared(uint64_t ref, const clew_tracestate **tracestate, in
     if (slot && lock(slot, generation, CLEW__SLOT_BUSY)) {
         *tracestate = clew_tracestate_ref(slot->tracestate);
         *unix_offset = slot->is_recording ? slot->unix_offset : 0;
-        atomic_store_explicit(&slot->word, clew__slot_word(generation, CLEW__SLOT_OPEN), memory_order_release);
+        atomic_store_explicit(&slot->word, clew__slot_word(generation, CLEW__SLOT_OPEN),
+                              memory_order_release);
     }
     clew__thread_leave(thread);
 }
 
 /* ---- the end ---- */
 
-static void call_on_ending(struct clew__thread *thread, const struct clew__pipelines *pipelines, clew_span span) {
+static void call_on_ending(struct clew__thread *thread, const struct clew__pipelines *pipelines,
+                           clew_span span) {
     thread->inside = 0;
     for (size_t i = 0; i < pipelines->count; i++) {
         const struct clew__pipeline *pipeline = &pipelines->list[i];
         struct clew__custom *custom = pipeline->as.custom;
-        if (pipeline->kind != CLEW__PIPELINE_CUSTOM || !custom->processor.on_ending || !clew__custom_enter(custom))
+        if (pipeline->kind != CLEW__PIPELINE_CUSTOM || !custom->processor.on_ending ||
+            !clew__custom_enter(custom))
             continue;
         custom->processor.on_ending(custom->processor.self, span);
         clew__custom_leave(custom);
@@ -324,7 +330,8 @@ static clew_span_view view_of(const struct clew__slot *slot) {
     return view;
 }
 
-static void offer_custom(struct clew__custom *custom, struct clew__thread *thread, const struct clew__slot *slot) {
+static void offer_custom(struct clew__custom *custom, struct clew__thread *thread,
+                         const struct clew__slot *slot) {
     struct clew__account *account = clew__account_of(thread, custom->number);
     if (!account)
         return;
@@ -344,7 +351,8 @@ static void offer_custom(struct clew__custom *custom, struct clew__thread *threa
 }
 
 /* The sealed bytes go to every pipeline; the last stream may take a grown body over. */
-static void offer(struct clew__thread *thread, struct clew__slot *slot, const struct clew__pipelines *pipelines) {
+static void offer(struct clew__thread *thread, struct clew__slot *slot,
+                  const struct clew__pipelines *pipelines) {
     const struct clew__scope *scope = &slot->tracer->scope;
     size_t last_stream = SIZE_MAX;
     for (size_t i = 0; i < pipelines->count; i++)
@@ -357,8 +365,8 @@ static void offer(struct clew__thread *thread, struct clew__slot *slot, const st
         else if (pipeline->kind == CLEW__PIPELINE_CUSTOM)
             offer_custom(pipeline->as.custom, thread, slot);
         else if (i != last_stream)
-            clew__stream_offer(pipeline->as.stream, thread, scope, slot->body, slot->size, slot->is_sampled, NULL,
-                               0);
+            clew__stream_offer(pipeline->as.stream, thread, scope, slot->body, slot->size, slot->is_sampled,
+                               NULL, 0);
     }
     if (last_stream == SIZE_MAX)
         return;
@@ -388,7 +396,8 @@ static void add_dropped(struct clew__account *account, const struct clew__slot *
 static void end_recording(struct clew__thread *thread, struct clew__slot *slot, uint64_t ref,
                           uint64_t end_unix_nano) {
     struct clew_provider *provider = atomic_load_explicit(&slot->provider, memory_order_relaxed);
-    const struct clew__pipelines *pipelines = atomic_load_explicit(&provider->pipelines, memory_order_acquire);
+    const struct clew__pipelines *pipelines =
+        atomic_load_explicit(&provider->pipelines, memory_order_acquire);
     struct clew__account *account = clew__account_of(thread, provider->number);
     if (pipelines->count == 0 && provider->all)
         pipelines = provider->all; /* shut down since the start: each counts the span as dropped */

@@ -9,7 +9,8 @@
 
 #include <string.h>
 
-/* How old a thread's reading of real time may be when a local root begins: a root costs one clock read, not two. */
+/* How old a thread's reading of real time may be when a local root begins: a root costs one clock read, not
+ * two. */
 #define OFFSET_AGE_NANO (10 * CLEW__NANO_PER_MILLI)
 
 /* What a start knows before a slot is taken. */
@@ -30,7 +31,8 @@ struct birth {
 static const clew_span_options no_options;
 
 /* The parent, NULL for a root: of the options, else the thread's current one, else the process's. */
-static inline const struct clew__context_data *find_parent(struct clew__thread *thread, const clew_span_options *options) {
+static inline const struct clew__context_data *find_parent(struct clew__thread *thread,
+                                                           const clew_span_options *options) {
     const struct clew__context_data *parent;
     if (options->flags & CLEW_SPAN_ROOT)
         return NULL;
@@ -60,7 +62,8 @@ static void put_id(uint8_t *id, uint64_t number) {
     memcpy(id, &number, sizeof number);
 }
 
-/* Ids of the span, and its flags but for the sampled one: the random flag is the parent's, or says how the id was made. */
+/* Ids of the span, and its flags but for the sampled one: the random flag is the parent's, or says how the id
+ * was made. */
 static inline uint8_t make_ids(struct clew__thread *thread, const struct clew_provider *provider,
                                const struct clew__context_data *parent, clew_span *span) {
     const clew_id_generator *generator = &provider->id_generator;
@@ -106,7 +109,8 @@ static void ask_sampler(struct birth *birth) {
     parameters.links = birth->options->links;
     parameters.link_count = birth->options->link_count;
     birth->thread->inside = 0;
-    clew_sampler_should_sample((clew_sampler *)(uintptr_t)birth->provider->sampler, &parameters, &birth->sampled);
+    clew_sampler_should_sample((clew_sampler *)(uintptr_t)birth->provider->sampler, &parameters,
+                               &birth->sampled);
     birth->thread->inside = 1;
     birth->tracestate = birth->sampled.tracestate;
 }
@@ -151,7 +155,8 @@ static void call_on_start(struct birth *birth, const struct clew__pipelines *pip
     for (size_t i = 0; i < pipelines->count; i++) {
         const struct clew__pipeline *pipeline = &pipelines->list[i];
         struct clew__custom *custom = pipeline->as.custom;
-        if (pipeline->kind != CLEW__PIPELINE_CUSTOM || !custom->processor.on_start || !clew__custom_enter(custom))
+        if (pipeline->kind != CLEW__PIPELINE_CUSTOM || !custom->processor.on_start ||
+            !clew__custom_enter(custom))
             continue;
         custom->processor.on_start(custom->processor.self, *birth->span, &parent);
         clew__custom_leave(custom);
@@ -198,11 +203,12 @@ static bool be_born(struct birth *birth, struct clew_tracer *tracer) {
 }
 
 /* A span that is recorded, or whose sampler must be asked, or that has a tracestate to hand on. */
-static void start_slot(struct birth *birth, struct clew_tracer *tracer, const struct clew__pipelines *pipelines,
-                       struct clew__account *account) {
+static void start_slot(struct birth *birth, struct clew_tracer *tracer,
+                       const struct clew__pipelines *pipelines, struct clew__account *account) {
     const clew_span_options *options = birth->options;
     bool recording;
-    birth->kind = options->kind >= CLEW_INTERNAL && options->kind <= CLEW_CONSUMER ? options->kind : CLEW_INTERNAL;
+    birth->kind =
+        options->kind >= CLEW_INTERNAL && options->kind <= CLEW_CONSUMER ? options->kind : CLEW_INTERNAL;
     if (!birth->is_decided)
         ask_sampler(birth);
     recording = birth->sampled.decision != CLEW_DROP;
@@ -246,8 +252,8 @@ static inline void start(struct clew__thread *thread, struct clew_tracer *tracer
     birth.trace_flags = make_ids(thread, provider, parent, span);
     birth.tracestate = parent ? parent->tracestate : NULL;
     birth.is_decided = clew__sampler_quick(provider->sampler, parent != NULL, parent && parent->is_remote,
-                                           parent && (parent->trace_flags & CLEW_FLAG_SAMPLED), span->trace_id,
-                                           &birth.sampled.decision);
+                                           parent && (parent->trace_flags & CLEW_FLAG_SAMPLED),
+                                           span->trace_id, &birth.sampled.decision);
     if (birth.is_decided && birth.sampled.decision == CLEW_DROP && !birth.tracestate) {
         clew__account_add(account, CLEW__NOT_RECORDED, 1);
         span->ref = CLEW_REF_SILENT | birth.trace_flags;
@@ -264,7 +270,8 @@ static inline void start(struct clew__thread *thread, struct clew_tracer *tracer
     start_slot(&birth, tracer, pipelines, account);
 }
 
-/* The handle goes back in words of eight bytes, as it was written: loads of sixteen would wait for the stores. */
+/* The handle goes back in words of eight bytes, as it was written: loads of sixteen would wait for the
+ * stores. */
 static inline clew_span by_words(const clew_span *span) {
     uint64_t words[4];
     clew_span result;

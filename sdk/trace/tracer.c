@@ -30,7 +30,8 @@ static int by_key(const void *left, const void *right) {
 }
 
 /* The attributes of a scope are a set: they are encoded by key, so that equal sets have equal bytes. */
-static void write_scope_attributes(struct clew__writer *writer, const clew_attribute *attributes, size_t count) {
+static void write_scope_attributes(struct clew__writer *writer, const clew_attribute *attributes,
+                                   size_t count) {
     clew_attribute *sorted;
     size_t kept = 0;
     if (!attributes || count == 0)
@@ -95,7 +96,8 @@ static struct clew_tracer *get(struct clew_provider *owner, const char *name, co
                                const char *schema_url, const clew_attribute *attributes, size_t count) {
     struct clew_tracer *made, *found;
     if (!name || !*name)
-        clew_log(CLEW_LOG_INFO, "tracer.name", "a tracer without a name was asked for; its scope has no name");
+        clew_log(CLEW_LOG_INFO, "tracer.name",
+                 "a tracer without a name was asked for; its scope has no name");
     made = clew_memory_allocate(sizeof *made);
     if (!made)
         return &clew__default_tracer;

@@ -1,10 +1,11 @@
 /* What a span costs on the thread that records it, in nanoseconds, beside a floor that the same run measures.
  *
- * Bursts of 1 000 spans go into the batch processor, whose exporter discards them; the flush between bursts is not
- * timed, and nothing may be dropped; a batch is larger than the bursts, so that the worker does not share their cores. The floor is straight-line code that does the same work: it reads the same clock as
- * often, makes the same ids, writes the same bytes and copies them once; no handle, no lock, no checks. For a span that
- * is not sampled it makes the ids and takes the decision; without an SDK it is an empty call into the library. Clew and
- * floor take turns block by block; each figure is the median of its blocks. */
+ * Bursts of 1 000 spans go into the batch processor, whose exporter discards them; the flush between bursts
+ * is not timed, and nothing may be dropped; a batch is larger than the bursts, so that the worker does not
+ * share their cores. The floor is straight-line code that does the same work: it reads the same clock as
+ * often, makes the same ids, writes the same bytes and copies them once; no handle, no lock, no checks. For a
+ * span that is not sampled it makes the ids and takes the decision; without an SDK it is an empty call into
+ * the library. Clew and floor take turns block by block; each figure is the median of its blocks. */
 #include <clew/clew.h>
 
 #include "sdk/base/random.h"
@@ -19,7 +20,8 @@
 #define THREADS_MAX 2
 
 enum row { START_END, ATTRIBUTES_5, ATTRIBUTES_10, SETTERS_5, SETTERS_10, NOT_SAMPLED, NO_SDK, ROWS };
-static const char *const row_names[ROWS] = {"start_end", "attributes_5", "attributes_10", "setters_5", "setters_10", "not_sampled", "no_sdk"};
+static const char *const row_names[ROWS] = {"start_end",  "attributes_5", "attributes_10", "setters_5",
+                                            "setters_10", "not_sampled",  "no_sdk"};
 
 static uint64_t now_nano(void) {
     struct timespec now;
@@ -48,8 +50,10 @@ static void clew_attributes_5(clew_tracer *tracer) {
     for (int i = 0; i < BURST; i++) {
         clew_span span = clew_span_start(tracer, "GET /api/checkout", NULL);
         const clew_attribute attributes[] = {
-            CLEW_KV("http.request.method", method),         CLEW_KV("url.path", path),
-            CLEW_KV("http.response.status_code", status_code), CLEW_KV("server.port", port),
+            CLEW_KV("http.request.method", method),
+            CLEW_KV("url.path", path),
+            CLEW_KV("http.response.status_code", status_code),
+            CLEW_KV("server.port", port),
             CLEW_KV("cache.hit", hit),
         };
         clew_span_set_attributes(span, attributes, COUNT(attributes));
@@ -70,15 +74,15 @@ static void clew_setters_5(clew_tracer *tracer) {
 }
 
 #define TEN(X)                                                                                               \
-    X("application.setting0", setting)                                                            \
-    X("application.setting1", setting)                                                            \
-    X("application.setting2", setting)                                                            \
-    X("application.setting3", setting)                                                            \
-    X("application.setting4", setting)                                                            \
-    X("application.setting5", setting)                                                            \
-    X("application.setting6", setting)                                                            \
-    X("application.setting7", setting)                                                            \
-    X("application.setting8", setting)                                                            \
+    X("application.setting0", setting)                                                                       \
+    X("application.setting1", setting)                                                                       \
+    X("application.setting2", setting)                                                                       \
+    X("application.setting3", setting)                                                                       \
+    X("application.setting4", setting)                                                                       \
+    X("application.setting5", setting)                                                                       \
+    X("application.setting6", setting)                                                                       \
+    X("application.setting7", setting)                                                                       \
+    X("application.setting8", setting)                                                                       \
     X("application.setting9", setting)
 
 static void clew_attributes_10(clew_tracer *tracer) {
@@ -127,7 +131,8 @@ static inline uint8_t *put_fixed64(uint8_t *at, uint8_t tag, uint64_t value) {
     return at + sizeof value;
 }
 
-static inline uint8_t *put_string_attribute(uint8_t *at, const char *key, size_t key_size, const char *value) {
+static inline uint8_t *put_string_attribute(uint8_t *at, const char *key, size_t key_size,
+                                            const char *value) {
     size_t size = strlen(value);
     *at++ = 0x4a;
     *at++ = (uint8_t)(key_size + size + 6);
@@ -337,8 +342,8 @@ static void run_row(enum row row, int threads, clew_provider *provider, bool jso
     nano = median(bench.clew_nano, threads);
     floor_nano = median(bench.floor_nano, threads);
     if (json)
-        printf("{\"row\":\"%s\",\"threads\":%d,\"ns\":%.1f,\"floor_ns\":%.1f,\"ratio\":%.2f}\n", row_names[row],
-               threads, nano, floor_nano, nano / floor_nano);
+        printf("{\"row\":\"%s\",\"threads\":%d,\"ns\":%.1f,\"floor_ns\":%.1f,\"ratio\":%.2f}\n",
+               row_names[row], threads, nano, floor_nano, nano / floor_nano);
     else
         printf("%-14s %d thread%s %8.1f ns   floor %6.1f ns   ratio %.2f\n", row_names[row], threads,
                threads == 1 ? " " : "s", nano, floor_nano, nano / floor_nano);
@@ -353,7 +358,8 @@ static int check_nothing_dropped(clew_provider *provider) {
     if (stats.pipelines[0].exported == stats.started)
         return 0;
     fprintf(stderr, "bench: %llu of %llu spans were dropped: the figures do not count\n",
-            (unsigned long long)(stats.started - stats.pipelines[0].exported), (unsigned long long)stats.started);
+            (unsigned long long)(stats.started - stats.pipelines[0].exported),
+            (unsigned long long)stats.started);
     return 1;
 }
 

@@ -13,7 +13,8 @@
 
 CLEW_BEGIN_DECLS
 
-/** The setter of the carrier: `self` is a `struct curl_slist **`. The list is rebuilt, with libcurl's calls alone. */
+/** The setter of the carrier: `self` is a `struct curl_slist **`. The list is rebuilt, with libcurl's calls
+ * alone. */
 static inline int clew_curl_set(void *self, const char *name, const char *value) {
     struct curl_slist **list = (struct curl_slist **)self;
     struct curl_slist *item, *rebuilt = NULL, *grown = NULL;
@@ -41,8 +42,8 @@ static inline int clew_curl_set(void *self, const char *name, const char *value)
     return CLEW_OK;
 }
 
-/** A carrier that writes into `*list`, to be given to CURLOPT_HTTPHEADER afterwards; `*list` may start as NULL and
- *  remains the caller's. */
+/** A carrier that writes into `*list`, to be given to CURLOPT_HTTPHEADER afterwards; `*list` may start as
+ * NULL and remains the caller's. */
 static inline clew_carrier clew_curl_carrier(struct curl_slist **list) {
     clew_carrier carrier = {sizeof(clew_carrier), list, NULL, clew_curl_set, NULL};
     return carrier;

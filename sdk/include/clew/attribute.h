@@ -24,9 +24,10 @@ typedef enum clew_type {
 typedef struct clew_value clew_value;
 typedef struct clew_attribute clew_attribute;
 
-/** A value. `size` counts the bytes of a string or of bytes, the members of an array or a map; otherwise it is
- *  unused. A string that is not valid UTF-8 is exported as bytes (specification: Mapping to AnyValue). Arrays
- *  and maps cost more than scalars, and nest to 64 levels by default; what is deeper becomes an empty value. */
+/** A value. `size` counts the bytes of a string or of bytes, the members of an array or a map; otherwise it
+ * is unused. A string that is not valid UTF-8 is exported as bytes (specification: Mapping to AnyValue).
+ * Arrays and maps cost more than scalars, and nest to 64 levels by default; what is deeper becomes an empty
+ * value. */
 struct clew_value {
     clew_type type;
     size_t size;
@@ -119,8 +120,8 @@ static inline clew_value clew_value_map(const clew_attribute *members, size_t co
     return v;
 }
 
-/** An unsigned 64-bit number: one beyond int64 becomes its decimal text in `buffer`, which must live as long as
- *  the value (specification: Mapping to AnyValue, integers). */
+/** An unsigned 64-bit number: one beyond int64 becomes its decimal text in `buffer`, which must live as long
+ * as the value (specification: Mapping to AnyValue, integers). */
 static inline clew_value clew_value_unsigned(uint64_t number, char buffer[21]) {
     char *digit = buffer + 20;
     if (number <= INT64_MAX)

@@ -25,8 +25,9 @@ CLEW_BEGIN_DECLS
 CLEW_API int clew_otlp_exporter(const clew_otlp_options *options, clew_exporter *out);
 #endif
 
-/** Starts Clew with everything from the environment; `service_name` is used unless OTEL_SERVICE_NAME is set. It is
- *  clew_init_with() and the OTLP exporter of libclew-otlp, which CLEW_NO_NETWORK (defined by clew-core.pc) leaves out. */
+/** Starts Clew with everything from the environment; `service_name` is used unless OTEL_SERVICE_NAME is set.
+ * It is clew_init_with() and the OTLP exporter of libclew-otlp, which CLEW_NO_NETWORK (defined by
+ * clew-core.pc) leaves out. */
 static inline int clew_init(const char *service_name) {
     clew_options options;
     memset(&options, 0, sizeof options);

@@ -16,12 +16,13 @@ typedef enum clew_log_level {
     CLEW_LOG_DEBUG = 4,
 } clew_log_level;
 
-/** Gets every message up to the level. `message` is terminated, without line end, and valid for the call, which may
- *  come from any thread, several at once; it must not call Clew. */
+/** Gets every message up to the level. `message` is terminated, without line end, and valid for the call,
+ * which may come from any thread, several at once; it must not call Clew. */
 typedef void (*clew_log_callback)(void *user, clew_log_level level, const char *message);
 
-/** Messages of one reason come at most once in ten seconds, the next one saying how many were left out. NULL restores
- *  the default: stderr, one write(2) a line. Any thread; before clew_init() to see its messages too. */
+/** Messages of one reason come at most once in ten seconds, the next one saying how many were left out. NULL
+ * restores the default: stderr, one write(2) a line. Any thread; before clew_init() to see its messages too.
+ */
 CLEW_API void clew_set_log_callback(clew_log_callback callback, void *user);
 
 /** The equivalent of OTEL_LOG_LEVEL, which it beats; the default is CLEW_LOG_INFO. */
@@ -29,8 +30,8 @@ CLEW_API void clew_set_log_level(clew_log_level level);
 
 /* ---- memory ---- */
 
-/** Where all memory of Clew comes from, that of libcurl and the C library's own excepted. Sizes in bytes; results are
- *  aligned as malloc's; any thread. */
+/** Where all memory of Clew comes from, that of libcurl and the C library's own excepted. Sizes in bytes;
+ * results are aligned as malloc's; any thread. */
 typedef struct clew_allocator {
     void *(*allocate)(void *user, size_t size);
     void *(*reallocate)(void *user, void *block, size_t size);
@@ -41,25 +42,26 @@ typedef struct clew_allocator {
 /** Only before anything else of Clew is used: otherwise CLEW_EALREADY. NULL restores malloc. */
 CLEW_API int clew_set_allocator(const clew_allocator *allocator);
 
-/** Bound on what open spans, queues and requests take together, in bytes; charged when it is obtained. The equivalent
- *  of CLEW_MEMORY_LIMIT; 64 MiB by default; at least 1 MiB. */
+/** Bound on what open spans, queues and requests take together, in bytes; charged when it is obtained. The
+ * equivalent of CLEW_MEMORY_LIMIT; 64 MiB by default; at least 1 MiB. */
 CLEW_API int clew_set_memory_limit(uint64_t bytes);
 
 /* ---- books ---- */
 
 #define CLEW_PIPELINES_MAX 8
 
-/** The books of one pipeline: offered = pending + the sum of the fates, exactly when no call is running, and never
- *  less than the fates at any other time. In spans, ever since the start (in a forked child: since the fork). */
+/** The books of one pipeline: offered = pending + the sum of the fates, exactly when no call is running, and
+ * never less than the fates at any other time. In spans, ever since the start (in a forked child: since the
+ * fork). */
 typedef struct clew_pipeline_stats {
-    const char *name;    /**< of the exporter or processor */
-    uint64_t offered;    /**< ended and recorded */
-    uint64_t pending;    /**< in the queue or under way */
-    uint64_t exported;   /**< fate: the receiver has it */
-    uint64_t rejected;   /**< fate: the receiver refused it */
-    uint64_t failed;     /**< fate: could not be delivered */
-    uint64_t unknown;    /**< fate: sent, no answer seen */
-    uint64_t not_sampled; /**< fate: recorded but not sampled, so not for exporters */
+    const char *name;            /**< of the exporter or processor */
+    uint64_t offered;            /**< ended and recorded */
+    uint64_t pending;            /**< in the queue or under way */
+    uint64_t exported;           /**< fate: the receiver has it */
+    uint64_t rejected;           /**< fate: the receiver refused it */
+    uint64_t failed;             /**< fate: could not be delivered */
+    uint64_t unknown;            /**< fate: sent, no answer seen */
+    uint64_t not_sampled;        /**< fate: recorded but not sampled, so not for exporters */
     uint64_t dropped_queue_full; /**< fate */
     uint64_t dropped_memory;     /**< fate: over the byte budget */
     uint64_t dropped_shutdown;   /**< fate: ended or still waiting when the pipeline was shut down */
@@ -67,10 +69,10 @@ typedef struct clew_pipeline_stats {
 
 typedef struct clew_stats_data {
     /* The provider: started = open + ended. */
-    uint64_t started;     /**< recorded spans */
+    uint64_t started; /**< recorded spans */
     uint64_t ended;
-    uint64_t open;        /**< counted from the spans themselves */
-    uint64_t not_recorded; /**< started spans that the sampler dropped */
+    uint64_t open;                /**< counted from the spans themselves */
+    uint64_t not_recorded;        /**< started spans that the sampler dropped */
     uint64_t not_recorded_memory; /**< started spans for which there was no memory */
     uint64_t dropped_attributes, dropped_events, dropped_links; /**< by limits and budget */
 
@@ -80,7 +82,7 @@ typedef struct clew_stats_data {
     uint64_t bad_tokens;  /**< detach of a foreign or stale token */
     uint64_t reentrant;   /**< calls from a signal handler that interrupted Clew, or from a raw clone */
 
-    uint64_t memory_used;  /**< charged to the budget, bytes */
+    uint64_t memory_used; /**< charged to the budget, bytes */
     uint64_t memory_limit;
 
     size_t pipeline_count;
@@ -89,8 +91,8 @@ typedef struct clew_stats_data {
 
 struct clew_provider;
 
-/** The books of a provider (NULL: the global one) and of the process. Any thread; takes a lock; does not disturb
- *  recording. */
+/** The books of a provider (NULL: the global one) and of the process. Any thread; takes a lock; does not
+ * disturb recording. */
 CLEW_API void clew_stats_of(const struct clew_provider *provider, clew_stats_data *out);
 
 /** The books of the global provider. */

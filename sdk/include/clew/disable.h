@@ -1,5 +1,5 @@
-/* With CLEW_DISABLE <clew/clew.h> ends with this: each usual call becomes an expression that the compiler checks and
- * never evaluates. A program of these calls needs no Clew library at all. */
+/* With CLEW_DISABLE <clew/clew.h> ends with this: each usual call becomes an expression that the compiler
+ * checks and never evaluates. A program of these calls needs no Clew library at all. */
 #ifndef CLEW_DISABLE_H
 #define CLEW_DISABLE_H
 
@@ -78,7 +78,8 @@ static inline clew_delivery clew_delivery_none(void) {
 #define clew_error(span, ...) ((void)(0 ? (clew_abi_span_set_error_format((span).ref, __VA_ARGS__), 0) : 0))
 
 #define clew_current_span(...) CLEW_OFF_(clew_current_span(__VA_ARGS__), clew_span_none())
-#define clew_current_span_context(...) CLEW_OFF_(clew_current_span_context(__VA_ARGS__), clew_span_context_none())
+#define clew_current_span_context(...)                                                                       \
+    CLEW_OFF_(clew_current_span_context(__VA_ARGS__), clew_span_context_none())
 #define clew_span_attach(...) CLEW_OFF_(clew_span_attach(__VA_ARGS__), clew_token_none())
 #define clew_scope_enter(...) CLEW_OFF_(clew_scope_enter(__VA_ARGS__), clew_scope_none())
 #define clew_scope_leave(...) CLEW_VOID_(clew_scope_leave(__VA_ARGS__))

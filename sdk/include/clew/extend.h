@@ -1,5 +1,5 @@
-/* For exporters and samplers that live outside Clew's library: its memory, its budget, its messages. libclew-otlp uses
- * these. */
+/* For exporters and samplers that live outside Clew's library: its memory, its budget, its messages.
+ * libclew-otlp uses these. */
 #ifndef CLEW_EXTEND_H
 #define CLEW_EXTEND_H
 
@@ -7,7 +7,8 @@
 
 CLEW_BEGIN_DECLS
 
-/** Memory from Clew's allocator (clew_set_allocator). As malloc, realloc and free; not charged to the budget. */
+/** Memory from Clew's allocator (clew_set_allocator). As malloc, realloc and free; not charged to the budget.
+ */
 CLEW_API void *clew_memory_allocate(size_t size);
 CLEW_API void *clew_memory_reallocate(void *block, size_t size);
 CLEW_API void clew_memory_release(void *block);
@@ -18,8 +19,8 @@ CLEW_API char *clew_memory_copy_text(const char *text, size_t size);
 CLEW_API bool clew_budget_take(size_t size);
 CLEW_API void clew_budget_give(size_t size);
 
-/** Says something, at most one line of one `reason` (static text, no spaces) in ten seconds. Any thread; preserves
- *  errno. Never pass secrets. */
+/** Says something, at most one line of one `reason` (static text, no spaces) in ten seconds. Any thread;
+ * preserves errno. Never pass secrets. */
 CLEW_API void clew_log(clew_log_level level, const char *reason, const char *format, ...) CLEW_PRINTF(3, 4);
 
 /** Marks the calling thread as one of Clew's own work: spans that start on it are not recorded. */

@@ -1,6 +1,7 @@
 /* Start and end of Clew in a program, and the options that OTEL_* variables set (specification: Environment
  * Variable Specification). What is set in code wins over variables; the service name is a default that
- * OTEL_SERVICE_NAME overrides. A wrong value is logged with its variable, its text, and what is used instead. */
+ * OTEL_SERVICE_NAME overrides. A wrong value is logged with its variable, its text, and what is used instead.
+ */
 #ifndef CLEW_INIT_H
 #define CLEW_INIT_H
 
@@ -17,18 +18,19 @@ typedef enum clew_otlp_protocol {
 
 #define CLEW_TIMEOUT_DEFAULT UINT32_MAX
 
-/** Options of the OTLP exporter (specification: OpenTelemetry Protocol Exporter). NULL and the defaults mean: the
- *  variable, else the default named here. Texts are copied. */
+/** Options of the OTLP exporter (specification: OpenTelemetry Protocol Exporter). NULL and the defaults mean:
+ * the variable, else the default named here. Texts are copied. */
 typedef struct clew_otlp_options {
     uint32_t struct_size;
-    clew_otlp_protocol protocol;    /**< OTEL_EXPORTER_OTLP_[TRACES_]PROTOCOL; http/protobuf */
-    const char *endpoint;           /**< the whole URL, used as it is, like OTEL_EXPORTER_OTLP_TRACES_ENDPOINT;
-                                         http://localhost:4318/v1/traces */
-    const char *headers;            /**< "k1=v1,k2=v2", values percent-encoded; …_HEADERS; none */
-    const char *certificate;        /**< path of a PEM file of authorities; …_CERTIFICATE; the system's */
+    clew_otlp_protocol protocol; /**< OTEL_EXPORTER_OTLP_[TRACES_]PROTOCOL; http/protobuf */
+    const char *endpoint;        /**< the whole URL, used as it is, like OTEL_EXPORTER_OTLP_TRACES_ENDPOINT;
+                                      http://localhost:4318/v1/traces */
+    const char *headers;         /**< "k1=v1,k2=v2", values percent-encoded; …_HEADERS; none */
+    const char *certificate;     /**< path of a PEM file of authorities; …_CERTIFICATE; the system's */
     const char *client_certificate; /**< …_CLIENT_CERTIFICATE; none */
     const char *client_key;         /**< …_CLIENT_KEY; none */
-    uint32_t timeout_ms;            /**< a batch, retries included; 0: no limit; CLEW_TIMEOUT_DEFAULT: …_TIMEOUT, 10000 */
+    uint32_t
+        timeout_ms; /**< a batch, retries included; 0: no limit; CLEW_TIMEOUT_DEFAULT: …_TIMEOUT, 10000 */
 } clew_otlp_options;
 CLEW_API clew_otlp_options clew_otlp_options_default(void);
 
@@ -37,20 +39,20 @@ typedef int (*clew_otlp_factory)(const clew_otlp_options *options, clew_exporter
 
 /** What clew_init_with() can be told; all zero: everything from the environment. */
 typedef struct clew_options {
-    uint32_t struct_size;          /**< sizeof, or 0 for the members of the first release */
-    clew_otlp_factory otlp;        /**< NULL: no network; then the exporter `otlp` is not there */
-    clew_resource *resource;       /**< merged over the default one; reference taken over */
-    clew_sampler *sampler;         /**< OTEL_TRACES_SAMPLER[_ARG]; parentbased_always_on; reference taken over */
-    const clew_limits *limits;     /**< OTEL_*_LIMIT; 128, unlimited length */
-    const char *exporters;         /**< OTEL_TRACES_EXPORTER: a list of otlp, console, none, otlp/stdout; otlp. With
-                                        CLEW_OTLP_FILE or `otlp_file` a file is written too */
-    const clew_batch_options *batch;        /**< OTEL_BSP_*; 2048, 512, 5000 ms, 30000 ms */
-    const clew_otlp_options *otlp_options;  /**< OTEL_EXPORTER_OTLP_[TRACES_]* */
-    const char *otlp_file;         /**< CLEW_OTLP_FILE: path of a file of JSON lines; none */
-    clew_propagator *propagator;   /**< OTEL_PROPAGATORS; tracecontext,baggage */
-    uint32_t exit_flush_ms;        /**< CLEW_EXIT_FLUSH_MS: delivery at an exit without shutdown; 0: the variable, else
-                                        1000; CLEW_NO_EXIT_FLUSH: none */
-    uint32_t flags;                /**< CLEW_INIT_* */
+    uint32_t struct_size;      /**< sizeof, or 0 for the members of the first release */
+    clew_otlp_factory otlp;    /**< NULL: no network; then the exporter `otlp` is not there */
+    clew_resource *resource;   /**< merged over the default one; reference taken over */
+    clew_sampler *sampler;     /**< OTEL_TRACES_SAMPLER[_ARG]; parentbased_always_on; reference taken over */
+    const clew_limits *limits; /**< OTEL_*_LIMIT; 128, unlimited length */
+    const char *exporters; /**< OTEL_TRACES_EXPORTER: a list of otlp, console, none, otlp/stdout; otlp. With
+                                CLEW_OTLP_FILE or `otlp_file` a file is written too */
+    const clew_batch_options *batch;       /**< OTEL_BSP_*; 2048, 512, 5000 ms, 30000 ms */
+    const clew_otlp_options *otlp_options; /**< OTEL_EXPORTER_OTLP_[TRACES_]* */
+    const char *otlp_file;                 /**< CLEW_OTLP_FILE: path of a file of JSON lines; none */
+    clew_propagator *propagator;           /**< OTEL_PROPAGATORS; tracecontext,baggage */
+    uint32_t exit_flush_ms; /**< CLEW_EXIT_FLUSH_MS: delivery at an exit without shutdown; 0: the variable,
+                               else 1000; CLEW_NO_EXIT_FLUSH: none */
+    uint32_t flags;         /**< CLEW_INIT_* */
 } clew_options;
 
 #define CLEW_NO_EXIT_FLUSH UINT32_MAX
@@ -59,17 +61,18 @@ typedef struct clew_options {
 /** Installs propagators but no SDK: nothing is recorded (OTEL_SDK_DISABLED=true). */
 #define CLEW_INIT_DISABLED 0x2u
 
-/** Installs the global provider, propagator and, from a valid TRACEPARENT, the parent of every root span. Starts no
- *  thread: that happens at the first span that needs one. Returns 0; CLEW_EALREADY when it is installed already
- *  (nothing changes: the first call stands); another error when it could not be installed: the program goes on with
- *  operations that do nothing. A wrong variable is never an error. After a shutdown it starts anew. Any thread. */
+/** Installs the global provider, propagator and, from a valid TRACEPARENT, the parent of every root span.
+ * Starts no thread: that happens at the first span that needs one. Returns 0; CLEW_EALREADY when it is
+ * installed already (nothing changes: the first call stands); another error when it could not be installed:
+ * the program goes on with operations that do nothing. A wrong variable is never an error. After a shutdown
+ * it starts anew. Any thread. */
 CLEW_API int clew_init_with(const char *service_name, const clew_options *options);
 
 /** clew_provider_flush() of the global provider; CLEW_ESHUTDOWN without one. */
 CLEW_API clew_delivery clew_flush(uint32_t timeout_ms);
 
-/** clew_provider_shutdown() of the global provider, and takes it away. A program that exits without it gets what
- *  `exit_flush_ms` says. */
+/** clew_provider_shutdown() of the global provider, and takes it away. A program that exits without it gets
+ * what `exit_flush_ms` says. */
 CLEW_API clew_delivery clew_shutdown(uint32_t timeout_ms);
 
 CLEW_END_DECLS

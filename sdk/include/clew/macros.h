@@ -1,6 +1,6 @@
-/* The short forms: scoped spans, setters that look at the type, key-value lists. Each has a function behind it in
- * <clew/trace.h>. With CLEW_DISABLE the compiler checks the arguments of these and of the usual functions, evaluates
- * none of them, and leaves nothing in the program. */
+/* The short forms: scoped spans, setters that look at the type, key-value lists. Each has a function behind
+ * it in <clew/trace.h>. With CLEW_DISABLE the compiler checks the arguments of these and of the usual
+ * functions, evaluates none of them, and leaves nothing in the program. */
 #ifndef CLEW_MACROS_H
 #define CLEW_MACROS_H
 
@@ -15,31 +15,67 @@
 /* ---- values by type ---- */
 
 #ifdef __cplusplus
-static inline clew_value clew_value_of(const char *v) { return clew_value_string(v); }
-static inline clew_value clew_value_of(bool v) { return clew_value_bool(v); }
-static inline clew_value clew_value_of(int v) { return clew_value_int(v); }
-static inline clew_value clew_value_of(unsigned v) { return clew_value_int(v); }
-static inline clew_value clew_value_of(long v) { return clew_value_int(v); }
-static inline clew_value clew_value_of(long long v) { return clew_value_int(v); }
-static inline clew_value clew_value_of(double v) { return clew_value_double(v); }
-static inline clew_value clew_value_of(clew_value v) { return v; }
+static inline clew_value clew_value_of(const char *v) {
+    return clew_value_string(v);
+}
+static inline clew_value clew_value_of(bool v) {
+    return clew_value_bool(v);
+}
+static inline clew_value clew_value_of(int v) {
+    return clew_value_int(v);
+}
+static inline clew_value clew_value_of(unsigned v) {
+    return clew_value_int(v);
+}
+static inline clew_value clew_value_of(long v) {
+    return clew_value_int(v);
+}
+static inline clew_value clew_value_of(long long v) {
+    return clew_value_int(v);
+}
+static inline clew_value clew_value_of(double v) {
+    return clew_value_double(v);
+}
+static inline clew_value clew_value_of(clew_value v) {
+    return v;
+}
 
-static inline void clew_set(clew_span s, const char *k, const char *v) { clew_span_set_string(s, k, v); }
-static inline void clew_set(clew_span s, const char *k, bool v) { clew_span_set_bool(s, k, v); }
-static inline void clew_set(clew_span s, const char *k, int v) { clew_span_set_int(s, k, v); }
-static inline void clew_set(clew_span s, const char *k, unsigned v) { clew_span_set_int(s, k, v); }
-static inline void clew_set(clew_span s, const char *k, long v) { clew_span_set_int(s, k, v); }
-static inline void clew_set(clew_span s, const char *k, long long v) { clew_span_set_int(s, k, v); }
-static inline void clew_set(clew_span s, const char *k, unsigned long v) { clew_span_set_unsigned(s, k, v); }
-static inline void clew_set(clew_span s, const char *k, unsigned long long v) { clew_span_set_unsigned(s, k, v); }
-static inline void clew_set(clew_span s, const char *k, double v) { clew_span_set_double(s, k, v); }
-static inline void clew_set(clew_span s, const char *k, clew_value v) { clew_span_set_value(s, k, v); }
+static inline void clew_set(clew_span s, const char *k, const char *v) {
+    clew_span_set_string(s, k, v);
+}
+static inline void clew_set(clew_span s, const char *k, bool v) {
+    clew_span_set_bool(s, k, v);
+}
+static inline void clew_set(clew_span s, const char *k, int v) {
+    clew_span_set_int(s, k, v);
+}
+static inline void clew_set(clew_span s, const char *k, unsigned v) {
+    clew_span_set_int(s, k, v);
+}
+static inline void clew_set(clew_span s, const char *k, long v) {
+    clew_span_set_int(s, k, v);
+}
+static inline void clew_set(clew_span s, const char *k, long long v) {
+    clew_span_set_int(s, k, v);
+}
+static inline void clew_set(clew_span s, const char *k, unsigned long v) {
+    clew_span_set_unsigned(s, k, v);
+}
+static inline void clew_set(clew_span s, const char *k, unsigned long long v) {
+    clew_span_set_unsigned(s, k, v);
+}
+static inline void clew_set(clew_span s, const char *k, double v) {
+    clew_span_set_double(s, k, v);
+}
+static inline void clew_set(clew_span s, const char *k, clew_value v) {
+    clew_span_set_value(s, k, v);
+}
 #else
 static inline clew_value clew_value_of_value(clew_value v) {
     return v;
 }
-/** A clew_value from a string, a bool, a signed number of any size, an unsigned one that fits int64, a double or a clew_value. In
- *  C before C23 the constant `true` is an int: write `(bool)true`, or use a variable. */
+/** A clew_value from a string, a bool, a signed number of any size, an unsigned one that fits int64, a double
+ * or a clew_value. In C before C23 the constant `true` is an int: write `(bool)true`, or use a variable. */
 #define clew_value_of(v)                                                                                     \
     _Generic((v),                                                                                            \
         char *: clew_value_string,                                                                           \
@@ -58,8 +94,8 @@ static inline clew_value clew_value_of_value(clew_value v) {
         long: clew_value_int,                                                                                \
         long long: clew_value_int)(v)
 
-/** clew_set(span, key, value): the setter for the type of the value; as clew_value_of(), and unsigned long and
- *  unsigned long long of any size. */
+/** clew_set(span, key, value): the setter for the type of the value; as clew_value_of(), and unsigned long
+ * and unsigned long long of any size. */
 #define clew_set(span, key, v) CLEW_SET_(span, key, v)
 #define CLEW_SET_(span, key, v)                                                                              \
     _Generic((v),                                                                                            \
@@ -85,8 +121,8 @@ static inline clew_value clew_value_of_value(clew_value v) {
 /** A clew_attribute, for lists. */
 #define CLEW_KV(key, v) clew_attribute_of(key, clew_value_of(v))
 
-/** clew_error(span, type, format, …): clew_span_set_error() with a formatted message. `type` is CLEW_ERROR_TIMEOUT,
- *  CLEW_ERROR_CANCELLED or another name of few different values. */
+/** clew_error(span, type, format, …): clew_span_set_error() with a formatted message. `type` is
+ * CLEW_ERROR_TIMEOUT, CLEW_ERROR_CANCELLED or another name of few different values. */
 #define clew_error(span, ...)                                                                                \
     (clew_abi_speaks((span).ref) ? clew_abi_span_set_error_format((span).ref, __VA_ARGS__) : (void)0)
 
@@ -121,21 +157,21 @@ static inline clew_scope clew_scope_enter_kind(clew_tracer *tracer, const char *
 #define CLEW_LEAVE_ clew_scope_leave
 #endif
 
-/** CLEW_SPAN(span, name) or CLEW_SPAN(span, name, kind): declares `clew_span span`, started as a child of the current
- *  span, current itself until the block is left in whichever way, and ended there. longjmp() and pthread_exit() out
- *  of the block leave the span open, but no dangling scope. */
+/** CLEW_SPAN(span, name) or CLEW_SPAN(span, name, kind): declares `clew_span span`, started as a child of the
+ * current span, current itself until the block is left in whichever way, and ended there. longjmp() and
+ * pthread_exit() out of the block leave the span open, but no dangling scope. */
 #define CLEW_SPAN(variable, ...)                                                                             \
     clew_scope clew_scope_of_##variable CLEW_CLEANUP(CLEW_LEAVE_) =                                          \
-        CLEW_ENTER_(CLEW_TRACER, CLEW_FIRST_(__VA_ARGS__, 0), (int)CLEW_SECOND_(__VA_ARGS__, CLEW_INTERNAL, 0), \
-                    NULL, 0);                                                                                \
+        CLEW_ENTER_(CLEW_TRACER, CLEW_FIRST_(__VA_ARGS__, 0),                                                \
+                    (int)CLEW_SECOND_(__VA_ARGS__, CLEW_INTERNAL, 0), NULL, 0);                              \
     const clew_span variable CLEW_UNUSED = clew_scope_of_##variable.span
 
 /** CLEW_SPAN_WITH(span, name, kind, CLEW_KV(…), …): the same with attributes that the sampler sees. */
 #define CLEW_SPAN_WITH(variable, name, kind, ...)                                                            \
     const clew_attribute clew_attributes_of_##variable[] = {__VA_ARGS__};                                    \
-    clew_scope clew_scope_of_##variable CLEW_CLEANUP(CLEW_LEAVE_) = CLEW_ENTER_(                              \
-        CLEW_TRACER, name, (int)(kind), clew_attributes_of_##variable,                                       \
-        sizeof clew_attributes_of_##variable / sizeof clew_attributes_of_##variable[0]);                     \
+    clew_scope clew_scope_of_##variable CLEW_CLEANUP(CLEW_LEAVE_) =                                          \
+        CLEW_ENTER_(CLEW_TRACER, name, (int)(kind), clew_attributes_of_##variable,                           \
+                    sizeof clew_attributes_of_##variable / sizeof clew_attributes_of_##variable[0]);         \
     const clew_span variable CLEW_UNUSED = clew_scope_of_##variable.span
 
 #endif

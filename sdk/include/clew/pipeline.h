@@ -1,7 +1,8 @@
-/* Processors and exporters: the way of a span after its end (specification: Trace SDK, Span processor and exporter).
+/* Processors and exporters: the way of a span after its end (specification: Trace SDK, Span processor and
+ * exporter).
  *
- * Every processor that is added to a provider is a pipeline of its own, with its own books: each span offered to it
- * meets exactly one fate. */
+ * Every processor that is added to a provider is a pipeline of its own, with its own books: each span offered
+ * to it meets exactly one fate. */
 #ifndef CLEW_PIPELINE_H
 #define CLEW_PIPELINE_H
 
@@ -56,8 +57,8 @@ typedef struct clew_poll {
 
 /** An exporter: a table of functions over `self`. One of two forms:
  *
- *  - `export_batch` alone: may block. It runs on a thread of its own (with CLEW_EXPORTER_LOCAL: on Clew's worker or
- *    on the ending thread), one call at a time, and delays no other exporter.
+ *  - `export_batch` alone: may block. It runs on a thread of its own (with CLEW_EXPORTER_LOCAL: on Clew's
+ * worker or on the ending thread), one call at a time, and delays no other exporter.
  *  - `start`, `wait`, `step`, `cancel`: a state machine on Clew's one worker thread; it must never block.
  *
  *  Spans that its work would create are suppressed. Time is clew_monotonic_nano(). */
@@ -67,15 +68,17 @@ typedef struct clew_exporter {
     const char *name; /**< for messages and books: "otlp_http_span_exporter"; lives as long as the exporter */
     void *self;
 
-    /** Exports within `timeout_ms` (0: no limit) and says how it went. Its answer counts even when it comes late. */
+    /** Exports within `timeout_ms` (0: no limit) and says how it went. Its answer counts even when it comes
+     * late. */
     clew_export_outcome (*export_batch)(void *self, const clew_batch *batch, uint32_t timeout_ms,
                                         clew_export_report *report);
 
-    /** Begins with a batch, which stays valid until an outcome or cancel. `deadline_nano`: UINT64_MAX is none. */
+    /** Begins with a batch, which stays valid until an outcome or cancel. `deadline_nano`: UINT64_MAX is
+     * none. */
     clew_export_outcome (*start)(void *self, const clew_batch *batch, uint64_t deadline_nano,
                                  clew_export_report *report);
-    /** What to wait for: fills up to `capacity` descriptors, returns their number, and sets `*wake_nano` to the time
-     *  when `step` must run at the latest (UINT64_MAX: never). */
+    /** What to wait for: fills up to `capacity` descriptors, returns their number, and sets `*wake_nano` to
+     * the time when `step` must run at the latest (UINT64_MAX: never). */
     size_t (*wait)(void *self, clew_poll *descriptors, size_t capacity, uint64_t *wake_nano);
     /** Goes on with what is ready. The deadline is the exporter's to keep. */
     clew_export_outcome (*step)(void *self, const clew_poll *descriptors, size_t count, uint64_t now_nano,
@@ -85,8 +88,8 @@ typedef struct clew_exporter {
 
     /** May be NULL: writes out what the exporter itself buffers, within the time. Returns 0 or an error. */
     int (*flush)(void *self, uint32_t timeout_ms);
-    /** May be NULL: called in a forked child before anything else; forgets the parent's connections without a word
-     *  on them. Must not allocate. */
+    /** May be NULL: called in a forked child before anything else; forgets the parent's connections without a
+     * word on them. Must not allocate. */
     void (*forked)(void *self);
     /** May be NULL: the last call; frees `self`. Never while an export runs. */
     void (*destroy)(void *self);
@@ -98,9 +101,10 @@ CLEW_API uint64_t clew_monotonic_nano(void);
 /** Readable lines on a stream of stdio, for debugging: 1 stdout, 2 stderr. */
 CLEW_API clew_exporter clew_exporter_console(int descriptor);
 
-/** OTLP as JSON lines (specification: OTLP File Exporter): appends to the file, one write a line, so that several
- *  processes can share it; "-" or NULL is stdout. The file is created when missing (mode 0600); one that cannot be
- *  opened gives CLEW_EIO with the reason logged. On success `*out` is filled and owns the descriptor. */
+/** OTLP as JSON lines (specification: OTLP File Exporter): appends to the file, one write a line, so that
+ * several processes can share it; "-" or NULL is stdout. The file is created when missing (mode 0600); one
+ * that cannot be opened gives CLEW_EIO with the reason logged. On success `*out` is filled and owns the
+ * descriptor. */
 CLEW_API int clew_exporter_otlp_file(const char *path, clew_exporter *out);
 
 /* ---- processors ---- */
@@ -117,15 +121,15 @@ typedef struct clew_batch_options {
 /** The specification's defaults (Batching processor). */
 CLEW_API clew_batch_options clew_batch_options_default(void);
 
-/** A processor of one's own. Every function may be NULL. They run on the threads that start and end spans, several
- *  at once, and must not block. */
+/** A processor of one's own. Every function may be NULL. They run on the threads that start and end spans,
+ * several at once, and must not block. */
 typedef struct clew_processor {
     uint32_t struct_size;
     void *self;
     /** The span has started; operations on it work. `parent` is all zero for a root. */
     void (*on_start)(void *self, clew_span span, const clew_span_context *parent);
-    /** The span is about to end: its end time is set, operations on it work inside this call only, and no other
-     *  thread can change it (specification: OnEnding). */
+    /** The span is about to end: its end time is set, operations on it work inside this call only, and no
+     * other thread can change it (specification: OnEnding). */
     void (*on_ending)(void *self, clew_span span);
     /** The span has ended. The view is valid for the call. */
     void (*on_end)(void *self, const clew_span_view *span);

@@ -1,6 +1,6 @@
 /* Tracer providers: sampler, limits, resource and processors under one roof (specification: Trace SDK, Tracer
- * Provider). Most programs have one, made by clew_init(); this header is for tests, embedders, and programs that want
- * no globals. Two providers share a process undisturbed. */
+ * Provider). Most programs have one, made by clew_init(); this header is for tests, embedders, and programs
+ * that want no globals. Two providers share a process undisturbed. */
 #ifndef CLEW_PROVIDER_H
 #define CLEW_PROVIDER_H
 
@@ -44,23 +44,25 @@ typedef struct clew_provider_options {
 
 typedef struct clew_provider clew_provider;
 
-/** A provider without processors. Providers live as long as the process, like tracers; after shutdown one keeps about
- *  a kilobyte. A process can make 1000 of them. NULL beyond that and when memory runs out. Any thread. */
+/** A provider without processors. Providers live as long as the process, like tracers; after shutdown one
+ * keeps about a kilobyte. A process can make 1000 of them. NULL beyond that and when memory runs out. Any
+ * thread. */
 CLEW_API clew_provider *clew_provider_new(const clew_provider_options *options);
 
-/* Each adds a pipeline, also while spans are being made; order is the order of calls; at most 8. The provider takes
- * the exporter or processor over, also when it returns an error (then it is destroyed). Returns 0, CLEW_EINVAL,
- * CLEW_ENOMEM, CLEW_ELIMIT or CLEW_ESHUTDOWN. */
+/* Each adds a pipeline, also while spans are being made; order is the order of calls; at most 8. The provider
+ * takes the exporter or processor over, also when it returns an error (then it is destroyed). Returns 0,
+ * CLEW_EINVAL, CLEW_ENOMEM, CLEW_ELIMIT or CLEW_ESHUTDOWN. */
 
 /** Batching (specification: Batching processor). NULL options: the defaults. */
 CLEW_API int clew_provider_add_batch(clew_provider *provider, const clew_exporter *exporter,
                                      const clew_batch_options *options);
-/** Each sampled span by itself: a local exporter runs inside the end of the span, any other on its own time through a
- *  queue of batches of one, so that an end never waits for a network. */
+/** Each sampled span by itself: a local exporter runs inside the end of the span, any other on its own time
+ * through a queue of batches of one, so that an end never waits for a network. */
 CLEW_API int clew_provider_add_simple(clew_provider *provider, const clew_exporter *exporter);
 CLEW_API int clew_provider_add_processor(clew_provider *provider, const clew_processor *processor);
 
-/** A tracer of this provider; otherwise as clew_tracer_get(). After shutdown a tracer that records nothing. */
+/** A tracer of this provider; otherwise as clew_tracer_get(). After shutdown a tracer that records nothing.
+ */
 CLEW_API clew_tracer *clew_provider_tracer(clew_provider *provider, const char *name, const char *version,
                                            const char *schema_url, const clew_attribute *attributes,
                                            size_t attribute_count);
@@ -78,13 +80,14 @@ typedef struct clew_delivery {
     uint64_t unknown;   /**< sent, and no answer seen in time */
 } clew_delivery;
 
-/** Exports what has ended before the call; spans that end later do not prolong it. Returns within the timeout (plus
- *  what the scheduler takes, at most 50 ms), whatever the collector does. What is left goes on afterwards.
- *  `timeout_ms` 0: starts it and returns. Any thread but Clew's own. */
+/** Exports what has ended before the call; spans that end later do not prolong it. Returns within the timeout
+ * (plus what the scheduler takes, at most 50 ms), whatever the collector does. What is left goes on
+ * afterwards. `timeout_ms` 0: starts it and returns. Any thread but Clew's own. */
 CLEW_API clew_delivery clew_provider_flush(clew_provider *provider, uint32_t timeout_ms);
 
 /** Flushes, then ends the provider's pipelines and frees what they hold; at the deadline what is under way is
- *  cancelled and counted. Spans that end later are counted as dropped. The second call answers CLEW_ESHUTDOWN. */
+ *  cancelled and counted. Spans that end later are counted as dropped. The second call answers
+ * CLEW_ESHUTDOWN. */
 CLEW_API clew_delivery clew_provider_shutdown(clew_provider *provider, uint32_t timeout_ms);
 
 CLEW_END_DECLS

@@ -8,17 +8,18 @@ CLEW_BEGIN_DECLS
 
 typedef struct clew_resource clew_resource;
 
-/** A resource of these attributes alone, copied, of equal keys the last. `schema_url` may be NULL. NULL when memory
- *  runs out. */
-CLEW_API clew_resource *clew_resource_new(const clew_attribute *attributes, size_t count, const char *schema_url);
+/** A resource of these attributes alone, copied, of equal keys the last. `schema_url` may be NULL. NULL when
+ * memory runs out. */
+CLEW_API clew_resource *clew_resource_new(const clew_attribute *attributes, size_t count,
+                                          const char *schema_url);
 
-/** What Clew finds out by itself: telemetry.sdk.*, process.*, host.*, os.*, service.instance.id (a random UUID), with
- *  service.name from `service_name` (NULL: unknown_service:PROGRAM), over it OTEL_RESOURCE_ATTRIBUTES, and over that
- *  OTEL_SERVICE_NAME. Reads files of /etc and /proc once. */
+/** What Clew finds out by itself: telemetry.sdk.*, process.*, host.*, os.*, service.instance.id (a random
+ * UUID), with service.name from `service_name` (NULL: unknown_service:PROGRAM), over it
+ * OTEL_RESOURCE_ATTRIBUTES, and over that OTEL_SERVICE_NAME. Reads files of /etc and /proc once. */
 CLEW_API clew_resource *clew_resource_default(const char *service_name);
 
-/** A new resource with the attributes of both; `updating` wins, also with an empty value. Schema URLs that differ are
- *  logged and leave it empty. Either may be NULL. */
+/** A new resource with the attributes of both; `updating` wins, also with an empty value. Schema URLs that
+ * differ are logged and leave it empty. Either may be NULL. */
 CLEW_API clew_resource *clew_resource_merge(const clew_resource *old, const clew_resource *updating);
 
 CLEW_API clew_resource *clew_resource_ref(const clew_resource *resource);

@@ -1,4 +1,5 @@
-/* Samplers: decide at its start whether a span is recorded and exported (specification: Trace SDK, Sampling). */
+/* Samplers: decide at its start whether a span is recorded and exported (specification: Trace SDK, Sampling).
+ */
 #ifndef CLEW_SAMPLING_H
 #define CLEW_SAMPLING_H
 
@@ -35,11 +36,13 @@ typedef struct clew_sampling_result {
 
 typedef struct clew_sampler clew_sampler;
 
-/** A sampler of one's own. `should_sample` runs on every thread that starts spans, at once, and must be quick. */
+/** A sampler of one's own. `should_sample` runs on every thread that starts spans, at once, and must be
+ * quick. */
 typedef struct clew_sampler_callbacks {
     uint32_t struct_size;
     void *self;
-    void (*should_sample)(void *self, const clew_sampling_parameters *parameters, clew_sampling_result *result);
+    void (*should_sample)(void *self, const clew_sampling_parameters *parameters,
+                          clew_sampling_result *result);
     const char *description;
     void (*destroy)(void *self); /**< may be NULL; runs when the sampler goes */
 } clew_sampler_callbacks;
@@ -47,13 +50,13 @@ typedef struct clew_sampler_callbacks {
 CLEW_API clew_sampler *clew_sampler_always_on(void);
 CLEW_API clew_sampler *clew_sampler_always_off(void);
 
-/** Keeps the ratio of traces, decided by the low 8 bytes of the trace id, as Go, Java and Rust do; it does not look
- *  at the parent. A ratio outside [0, 1], or not a number, is clamped (not a number: 1) and logged. NULL when memory
- *  runs out. */
+/** Keeps the ratio of traces, decided by the low 8 bytes of the trace id, as Go, Java and Rust do; it does
+ * not look at the parent. A ratio outside [0, 1], or not a number, is clamped (not a number: 1) and logged.
+ * NULL when memory runs out. */
 CLEW_API clew_sampler *clew_sampler_trace_id_ratio(double ratio);
 
-/** The delegates of parent-based sampling. NULL members take the specification's defaults: always on for sampled
- *  parents, always off for others. */
+/** The delegates of parent-based sampling. NULL members take the specification's defaults: always on for
+ * sampled parents, always off for others. */
 typedef struct clew_parent_based_options {
     uint32_t struct_size;
     clew_sampler *root; /**< NULL: always on */
@@ -63,7 +66,8 @@ typedef struct clew_parent_based_options {
     clew_sampler *local_parent_not_sampled;
 } clew_parent_based_options;
 
-/** Follows the parent, and asks `root` where there is none. Takes over the caller's references to the delegates. */
+/** Follows the parent, and asks `root` where there is none. Takes over the caller's references to the
+ * delegates. */
 CLEW_API clew_sampler *clew_sampler_parent_based(const clew_parent_based_options *options);
 CLEW_API clew_sampler *clew_sampler_custom(const clew_sampler_callbacks *callbacks);
 
@@ -71,7 +75,8 @@ CLEW_API clew_sampler *clew_sampler_custom(const clew_sampler_callbacks *callbac
 CLEW_API clew_sampler *clew_sampler_ref(clew_sampler *sampler);
 CLEW_API void clew_sampler_unref(clew_sampler *sampler);
 
-/** As the specification words it, for example "ParentBased{root:AlwaysOnSampler,…}"; lives as long as the sampler. */
+/** As the specification words it, for example "ParentBased{root:AlwaysOnSampler,…}"; lives as long as the
+ * sampler. */
 CLEW_API const char *clew_sampler_description(const clew_sampler *sampler);
 
 /** Asks a sampler; for samplers that are made of others. `result` is filled in whole. */

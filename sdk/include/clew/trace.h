@@ -1,9 +1,10 @@
 /* Tracers and spans (specification: Trace API).
  *
- * A clew_span is a small value, copied freely, with nothing to free. It stays safe for ever: operations on the null
- * span (all zero), on an ended span and on a handle whose storage serves another span by now do nothing and are
- * counted in clew_stats(). Span operations return nothing, never block on input or output, leave errno alone, and
- * may be called on any span from any thread, also from two at once. Arguments are copied before a call returns.
+ * A clew_span is a small value, copied freely, with nothing to free. It stays safe for ever: operations on
+ * the null span (all zero), on an ended span and on a handle whose storage serves another span by now do
+ * nothing and are counted in clew_stats(). Span operations return nothing, never block on input or output,
+ * leave errno alone, and may be called on any span from any thread, also from two at once. Arguments are
+ * copied before a call returns.
  *
  * Cost of a recorded operation once warm: no allocation, no system call, no lock but the span's own word. */
 #ifndef CLEW_TRACE_H
@@ -20,11 +21,11 @@ CLEW_BEGIN_DECLS
 /** Makes spans and names their instrumentation scope. Lives as long as the process; never freed. */
 typedef struct clew_tracer clew_tracer;
 
-/** The tracer of the global provider for a scope (specification: TracerProvider, Get a Tracer). Equal arguments
- *  give the same tracer. It may be obtained before an SDK is installed and follows whatever is installed later.
- *  `name` should be the instrumenting library's; NULL or "" works and is logged once. `version` and `schema_url`
- *  may be NULL. Any thread; takes a lock: obtain it once and keep it. Never NULL: when memory runs out it is the
- *  default tracer. */
+/** The tracer of the global provider for a scope (specification: TracerProvider, Get a Tracer). Equal
+ * arguments give the same tracer. It may be obtained before an SDK is installed and follows whatever is
+ * installed later. `name` should be the instrumenting library's; NULL or "" works and is logged once.
+ * `version` and `schema_url` may be NULL. Any thread; takes a lock: obtain it once and keep it. Never NULL:
+ * when memory runs out it is the default tracer. */
 CLEW_API clew_tracer *clew_tracer_get(const char *name, const char *version, const char *schema_url,
                                       const clew_attribute *attributes, size_t attribute_count);
 
@@ -32,8 +33,8 @@ CLEW_API clew_tracer *clew_tracer_get(const char *name, const char *version, con
 CLEW_API clew_tracer *clew_tracer_default(void);
 
 /** Whether a span started now could be recorded at all: false without an SDK, without processors and after
- *  shutdown (specification: Tracer, Enabled). Call it before every span whose preparation is expensive; the answer
- *  may change. `reserved` must be NULL. */
+ *  shutdown (specification: Tracer, Enabled). Call it before every span whose preparation is expensive; the
+ * answer may change. `reserved` must be NULL. */
 CLEW_API bool clew_tracer_enabled(const clew_tracer *tracer, const void *reserved);
 
 /* ---- spans ---- */
@@ -68,44 +69,48 @@ typedef struct clew_link {
 /** Starts a new trace, whatever is current or in the environment. */
 #define CLEW_SPAN_ROOT 0x1u
 
-/** Everything optional about a new span; all zero is the default. Attributes and links given here are better than
- *  ones set later, for samplers see only these. */
+/** Everything optional about a new span; all zero is the default. Attributes and links given here are better
+ * than ones set later, for samplers see only these. */
 typedef struct clew_span_options {
-    uint32_t struct_size;          /**< sizeof, or 0 for the members of the first release */
-    uint32_t flags;                /**< CLEW_SPAN_ROOT or 0 */
-    clew_span_kind kind;           /**< 0: CLEW_INTERNAL */
-    const clew_context *parent;    /**< NULL: the thread's current context */
+    uint32_t struct_size;       /**< sizeof, or 0 for the members of the first release */
+    uint32_t flags;             /**< CLEW_SPAN_ROOT or 0 */
+    clew_span_kind kind;        /**< 0: CLEW_INTERNAL */
+    const clew_context *parent; /**< NULL: the thread's current context */
     const clew_attribute *attributes;
     size_t attribute_count;
     const clew_link *links;
     size_t link_count;
-    uint64_t start_unix_nano;      /**< ns since 1970; 0: now */
+    uint64_t start_unix_nano; /**< ns since 1970; 0: now */
 } clew_span_options;
 
-/** Starts a span. `tracer` NULL: clew_tracer_default(); `name` NULL: ""; `options` NULL: defaults. It does not
- *  become current: see clew_span_attach() and clew_scope_enter(). Without an SDK the result carries the parent's
- *  span context and records nothing. When the memory budget is used up, the span is not recorded, and counted. */
+/** Starts a span. `tracer` NULL: clew_tracer_default(); `name` NULL: ""; `options` NULL: defaults. It does
+ * not become current: see clew_span_attach() and clew_scope_enter(). Without an SDK the result carries the
+ * parent's span context and records nothing. When the memory budget is used up, the span is not recorded, and
+ * counted. */
 CLEW_API clew_span clew_span_start(clew_tracer *tracer, const char *name, const clew_span_options *options);
 
-/** Its ids and flags, the same for the whole life of the span and after it. `tracestate` is borrowed and set only
- *  until the span ends. */
+/** Its ids and flags, the same for the whole life of the span and after it. `tracestate` is borrowed and set
+ * only until the span ends. */
 CLEW_API clew_span_context clew_span_get_context(clew_span span);
 
-/* The binary interface of the span operations; programs call the functions below. They take the `ref` of a span,
- * texts with their sizes, and do what the function of the same name promises. */
+/* The binary interface of the span operations; programs call the functions below. They take the `ref` of a
+ * span, texts with their sizes, and do what the function of the same name promises. */
 CLEW_API bool clew_abi_span_is_recording(uint64_t ref);
 CLEW_API void clew_abi_span_set_string(uint64_t ref, const char *key, size_t key_size, const char *value,
                                        size_t size);
 CLEW_API void clew_abi_span_set_bool(uint64_t ref, const char *key, size_t key_size, bool value);
 CLEW_API void clew_abi_span_set_int(uint64_t ref, const char *key, size_t key_size, int64_t value);
 CLEW_API void clew_abi_span_set_double(uint64_t ref, const char *key, size_t key_size, double value);
-CLEW_API void clew_abi_span_set_value(uint64_t ref, const char *key, size_t key_size, const clew_value *value);
+CLEW_API void clew_abi_span_set_value(uint64_t ref, const char *key, size_t key_size,
+                                      const clew_value *value);
 CLEW_API void clew_abi_span_set_attributes(uint64_t ref, const clew_attribute *attributes, size_t count);
-CLEW_API void clew_abi_span_add_event(uint64_t ref, const char *name, size_t name_size, uint64_t time_unix_nano,
-                                      const clew_attribute *attributes, size_t attribute_count);
+CLEW_API void clew_abi_span_add_event(uint64_t ref, const char *name, size_t name_size,
+                                      uint64_t time_unix_nano, const clew_attribute *attributes,
+                                      size_t attribute_count);
 CLEW_API void clew_abi_span_add_link(uint64_t ref, const clew_span_context *context,
                                      const clew_attribute *attributes, size_t attribute_count);
-CLEW_API void clew_abi_span_set_status(uint64_t ref, clew_status status, const char *description, size_t size);
+CLEW_API void clew_abi_span_set_status(uint64_t ref, clew_status status, const char *description,
+                                       size_t size);
 CLEW_API void clew_abi_span_update_name(uint64_t ref, const char *name, size_t size);
 CLEW_API void clew_abi_span_record_exception(uint64_t ref, const char *type, const char *message,
                                              const char *stacktrace, const clew_attribute *attributes,
@@ -115,8 +120,8 @@ CLEW_API void clew_abi_span_set_error_format(uint64_t ref, const char *type, con
     CLEW_PRINTF(3, 4);
 CLEW_API void clew_abi_span_end(uint64_t ref, uint64_t end_unix_nano);
 
-/* A span that is known not to record (not sampled, no SDK) says so in its handle, so that its operations cost a
- * test of a bit and no call. */
+/* A span that is known not to record (not sampled, no SDK) says so in its handle, so that its operations cost
+ * a test of a bit and no call. */
 #define CLEW_REF_SILENT 0x08u
 static inline bool clew_abi_speaks(uint64_t ref) {
     return (ref & CLEW_REF_SILENT) == 0;
@@ -130,9 +135,10 @@ static inline bool clew_span_is_recording(clew_span span) {
     return clew_abi_speaks(span.ref) && clew_abi_span_is_recording(span.ref);
 }
 
-/* Attributes (specification: Set Attributes). A key set again replaces value and bytes of the old one; a NULL or
- * empty key is ignored and counted. Past the count limit of the span a new key is dropped and counted, values are
- * cut to the length limit; past the memory budget or the span's 4 MiB the attribute is dropped and counted. */
+/* Attributes (specification: Set Attributes). A key set again replaces value and bytes of the old one; a NULL
+ * or empty key is ignored and counted. Past the count limit of the span a new key is dropped and counted,
+ * values are cut to the length limit; past the memory budget or the span's 4 MiB the attribute is dropped and
+ * counted. */
 
 /** Text up to its terminator; NULL records an empty value. */
 static inline void clew_span_set_string(clew_span span, const char *key, const char *value) {
@@ -174,12 +180,13 @@ static inline void clew_span_set_unsigned(clew_span span, const char *key, uint6
         clew_span_set_value(span, key, clew_value_unsigned(value, digits));
 }
 
-/** Adds an event at `time_unix_nano`, or now when that is 0 (specification: Add Events). Events stay in order;
- *  past the event limit the new one is dropped and counted. */
+/** Adds an event at `time_unix_nano`, or now when that is 0 (specification: Add Events). Events stay in
+ * order; past the event limit the new one is dropped and counted. */
 static inline void clew_span_add_event(clew_span span, const char *name, const clew_attribute *attributes,
                                        size_t attribute_count, uint64_t time_unix_nano) {
     if (clew_abi_speaks(span.ref))
-        clew_abi_span_add_event(span.ref, name, clew_abi_size(name), time_unix_nano, attributes, attribute_count);
+        clew_abi_span_add_event(span.ref, name, clew_abi_size(name), time_unix_nano, attributes,
+                                attribute_count);
 }
 
 /** Links another span (specification: Add Link). A link whose ids are invalid is recorded only when it has
@@ -190,7 +197,8 @@ static inline void clew_span_add_link(clew_span span, const clew_span_context *c
         clew_abi_span_add_link(span.ref, context, attributes, attribute_count);
 }
 
-/** Ok beats Error beats Unset, and Ok is final; the description counts for Error only (specification: Set Status). */
+/** Ok beats Error beats Unset, and Ok is final; the description counts for Error only (specification: Set
+ * Status). */
 static inline void clew_span_set_status(clew_span span, clew_status status, const char *description) {
     if (clew_abi_speaks(span.ref))
         clew_abi_span_set_status(span.ref, status, description, clew_abi_size(description));
@@ -201,8 +209,9 @@ static inline void clew_span_update_name(clew_span span, const char *name) {
         clew_abi_span_update_name(span.ref, name, clew_abi_size(name));
 }
 
-/** The event `exception` with `exception.type`, `.message` and `.stacktrace` (each may be NULL, not all of type and
- *  message) and further attributes, which win over these (specification: Record Exception). Sets no status. */
+/** The event `exception` with `exception.type`, `.message` and `.stacktrace` (each may be NULL, not all of
+ * type and message) and further attributes, which win over these (specification: Record Exception). Sets no
+ * status. */
 static inline void clew_span_record_exception(clew_span span, const char *type, const char *message,
                                               const char *stacktrace, const clew_attribute *attributes,
                                               size_t attribute_count) {
@@ -215,15 +224,17 @@ static inline void clew_span_record_exception(clew_span span, const char *type, 
 #define CLEW_ERROR_CANCELLED "cancelled"
 #define CLEW_ERROR_OTHER "_OTHER"
 
-/** The operation failed: status Error with the message as description, and the attribute `error.type`, a name of few
- *  different values (semantic conventions: Recording errors). `type` NULL: "_OTHER"; `message` may be NULL. */
+/** The operation failed: status Error with the message as description, and the attribute `error.type`, a name
+ * of few different values (semantic conventions: Recording errors). `type` NULL: "_OTHER"; `message` may be
+ * NULL. */
 static inline void clew_span_set_error(clew_span span, const char *type, const char *message) {
     if (clew_abi_speaks(span.ref))
         clew_abi_span_set_error(span.ref, type, message);
 }
 
-/** Ends the span now; its bytes go to the processors. Its children and contexts are not affected. The second end of
- *  a span does nothing and is counted. No input or output, at most one wake-up of the worker a batch. */
+/** Ends the span now; its bytes go to the processors. Its children and contexts are not affected. The second
+ * end of a span does nothing and is counted. No input or output, at most one wake-up of the worker a batch.
+ */
 static inline void clew_span_end(clew_span span) {
     if (clew_abi_speaks(span.ref))
         clew_abi_span_end(span.ref, 0);
@@ -238,8 +249,8 @@ static inline void clew_span_end_at(clew_span span, uint64_t end_unix_nano) {
 
 /** A new context: `base` (NULL: empty) with this span as its span. NULL only when memory runs out. */
 CLEW_API clew_context *clew_context_with_span(const clew_context *base, clew_span span);
-/** The span of a context (NULL: the current one). The null span when there is none, or when the context carries a
- *  remote span context only. */
+/** The span of a context (NULL: the current one). The null span when there is none, or when the context
+ * carries a remote span context only. */
 CLEW_API clew_span clew_context_span(const clew_context *context);
 /** The active span of the calling thread. */
 CLEW_API clew_span clew_current_span(void);

@@ -1,8 +1,8 @@
 /* Reading finished spans: what processors, exporters and tests see (specification: Trace SDK, Readable span).
  *
  * A span is its OTLP bytes; a view decodes them as it is asked, without allocation. Views and everything read
- * through them are borrowed: valid for the call that handed them out, or as long as the buffer that they were made
- * over. Texts are not terminated. Malformed bytes read as absent; nothing here fails. */
+ * through them are borrowed: valid for the call that handed them out, or as long as the buffer that they were
+ * made over. Texts are not terminated. Malformed bytes read as absent; nothing here fails. */
 #ifndef CLEW_VIEW_H
 #define CLEW_VIEW_H
 
@@ -43,8 +43,8 @@ typedef struct clew_span_data {
 /** One pass over the span. */
 CLEW_API clew_span_data clew_span_view_data(const clew_span_view *view);
 
-/** A value as read. A string or bytes is in `data`; of an array or a map `data` is the message, to be walked with
- *  clew_value_members(). */
+/** A value as read. A string or bytes is in `data`; of an array or a map `data` is the message, to be walked
+ * with clew_value_members(). */
 typedef struct clew_value_view {
     clew_type type;
     bool boolean;
@@ -98,15 +98,17 @@ CLEW_API bool clew_next_link(clew_iterator *iterator, clew_link_view *out);
 
 /** Finds one attribute of the span, or of its resource. False when absent. */
 CLEW_API bool clew_span_view_attribute(const clew_span_view *view, const char *key, clew_value_view *out);
-CLEW_API bool clew_span_view_resource_attribute(const clew_span_view *view, const char *key, clew_value_view *out);
+CLEW_API bool clew_span_view_resource_attribute(const clew_span_view *view, const char *key,
+                                                clew_value_view *out);
 /** `service.name` of the resource; empty when absent. */
 CLEW_API clew_text clew_span_view_service(const clew_span_view *view);
 /** Name and version of the instrumentation scope. */
 CLEW_API clew_text clew_span_view_scope_name(const clew_span_view *view);
 CLEW_API clew_text clew_span_view_scope_version(const clew_span_view *view);
 
-/** Writes the value as text, as the specification does for outputs other than OTLP (strings as they are, arrays
- *  and maps as JSON, bytes as base64), terminated and cut to `capacity`. Returns the size of the whole text. */
+/** Writes the value as text, as the specification does for outputs other than OTLP (strings as they are,
+ * arrays and maps as JSON, bytes as base64), terminated and cut to `capacity`. Returns the size of the whole
+ * text. */
 CLEW_API size_t clew_value_view_text(const clew_value_view *value, char *buffer, size_t capacity);
 
 CLEW_END_DECLS

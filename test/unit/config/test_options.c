@@ -1,5 +1,6 @@
 /* Settings: environment and options of the program, precedence, and what is said about wrong values. */
 #include "sdk/config/options.h"
+#include "sdk/pipeline/batch_options.h"
 
 #include "sdk/base/struct_size.h"
 #include "test/support.h"

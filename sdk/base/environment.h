@@ -1,8 +1,8 @@
 /* Environment variables as typed values (specification: Environment Variable Specification). An empty value
  * counts as unset, white space around a value does not count, and a wrong value is logged with its variable,
  * its text and what is used instead. Cold path; any thread, as far as getenv(3) allows. */
-#ifndef CLEW_CONFIG_ENVIRONMENT_H
-#define CLEW_CONFIG_ENVIRONMENT_H
+#ifndef CLEW_BASE_ENVIRONMENT_H
+#define CLEW_BASE_ENVIRONMENT_H
 
 #include "sdk/base/slice.h"
 

@@ -1,5 +1,5 @@
 /* Typed environment variables: what is accepted, and what is said about the rest. */
-#include "sdk/config/environment.h"
+#include "sdk/base/environment.h"
 
 #include "test/support.h"
 #include "test/unit/config/captured_log.h"

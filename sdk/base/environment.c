@@ -1,5 +1,5 @@
 /* No state: reads the process's environment, which is the host's. Any thread, as far as getenv(3) allows. */
-#include "sdk/config/environment.h"
+#include "sdk/base/environment.h"
 
 #include <clew/extend.h>
 
