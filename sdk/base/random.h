@@ -12,28 +12,43 @@ static inline uint64_t clew__random_rotate(uint64_t value, int bits) {
     return (value << bits) | (value >> (64 - bits));
 }
 
-static inline uint64_t clew__random_next(uint64_t state[4]) {
-    uint64_t result, shifted;
+/* The state in variables of their own: an array would travel through vector registers, and wait for itself. */
+struct clew__random {
+    uint64_t a, b, c, d;
+};
+
+static inline struct clew__random clew__random_load(uint64_t state[4]) {
+    struct clew__random r;
     if (__builtin_expect((state[0] | state[1] | state[2] | state[3]) == 0, 0))
         clew__random_seed(state);
-    result = clew__random_rotate(state[0] + state[3], 23) + state[0];
-    shifted = state[1] << 17;
-    state[2] ^= state[0];
-    state[3] ^= state[1];
-    state[1] ^= state[2];
-    state[0] ^= state[3];
-    state[2] ^= shifted;
-    state[3] = clew__random_rotate(state[3], 45);
-    return result;
+    r.a = state[0];
+    r.b = state[1];
+    r.c = state[2];
+    r.d = state[3];
+    return r;
 }
 
-/* Never zero. */
-static inline uint64_t clew__random_id(uint64_t state[4]) {
-    uint64_t id;
-    do
-        id = clew__random_next(state);
-    while (__builtin_expect(id == 0, 0));
-    return id;
+static inline void clew__random_store(uint64_t state[4], const struct clew__random *r) {
+    state[0] = r->a;
+    state[1] = r->b;
+    state[2] = r->c;
+    state[3] = r->d;
+}
+
+/* The next id; never zero. */
+static inline uint64_t clew__random_next(struct clew__random *r) {
+    uint64_t result, shifted;
+    do {
+        result = clew__random_rotate(r->a + r->d, 23) + r->a;
+        shifted = r->b << 17;
+        r->c ^= r->a;
+        r->d ^= r->b;
+        r->b ^= r->c;
+        r->a ^= r->d;
+        r->c ^= shifted;
+        r->d = clew__random_rotate(r->d, 45);
+    } while (__builtin_expect(result == 0, 0));
+    return result;
 }
 
 #endif

@@ -62,11 +62,11 @@ static void put_id(uint8_t *id, uint64_t number) {
     memcpy(id, &number, sizeof number);
 }
 
-/* Ids of the span, and its flags but for the sampled one: the random flag is the parent's, or says how the id
- * was made. */
+/* Ids of the span, and its flags but for the sampled one: the random flag is the parent's, or says how the id was made. */
 static inline uint8_t make_ids(struct clew__thread *thread, const struct clew_provider *provider,
                                const struct clew__context_data *parent, clew_span *span) {
     const clew_id_generator *generator = &provider->id_generator;
+    struct clew__random random = clew__random_load(thread->random);
     uint8_t flags = CLEW_FLAG_RANDOM;
     if (parent) {
         memcpy(span->trace_id, parent->trace_id, sizeof span->trace_id);
@@ -75,13 +75,14 @@ static inline uint8_t make_ids(struct clew__thread *thread, const struct clew_pr
         generator->trace_id(generator->self, span->trace_id);
         flags = generator->random ? CLEW_FLAG_RANDOM : 0;
     } else {
-        put_id(span->trace_id, clew__random_id(thread->random));
-        put_id(span->trace_id + 8, clew__random_id(thread->random));
+        put_id(span->trace_id, clew__random_next(&random));
+        put_id(span->trace_id + 8, clew__random_next(&random));
     }
     if (__builtin_expect(generator->span_id != NULL, 0))
         generator->span_id(generator->self, span->span_id);
     else
-        put_id(span->span_id, clew__random_id(thread->random));
+        put_id(span->span_id, clew__random_next(&random));
+    clew__random_store(thread->random, &random);
     return flags;
 }
 
@@ -203,7 +204,7 @@ static bool be_born(struct birth *birth, struct clew_tracer *tracer) {
 }
 
 /* A span that is recorded, or whose sampler must be asked, or that has a tracestate to hand on. */
-static void start_slot(struct birth *birth, struct clew_tracer *tracer,
+static __attribute__((noinline)) void start_slot(struct birth *birth, struct clew_tracer *tracer,
                        const struct clew__pipelines *pipelines, struct clew__account *account) {
     const clew_span_options *options = birth->options;
     bool recording;

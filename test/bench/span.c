@@ -162,10 +162,12 @@ static inline uint8_t *put_number_attribute(uint8_t *at, const char *key, size_t
 
 static inline uint8_t *floor_start(struct floor *floor) {
     static const char name[] = "GET /api/checkout";
-    uint64_t trace[2] = {clew__random_id(floor->random), clew__random_id(floor->random)};
-    uint64_t span = clew__random_id(floor->random);
+    struct clew__random random = clew__random_load(floor->random);
+    uint64_t trace[2] = {clew__random_next(&random), clew__random_next(&random)};
+    uint64_t span = clew__random_next(&random);
     uint32_t flags = 0x103;
     uint8_t *at = floor->span;
+    clew__random_store(floor->random, &random);
     at = put_text(at, 0x0a, (const char *)trace, sizeof trace);
     at = put_text(at, 0x12, (const char *)&span, sizeof span);
     at = put_fixed64(at, 0x39, now_nano());
@@ -223,10 +225,12 @@ static void floor_attributes_10(struct floor *floor) {
 
 static void floor_not_sampled(struct floor *floor) {
     for (int i = 0; i < BURST; i++) {
-        uint64_t trace[2] = {clew__random_id(floor->random), clew__random_id(floor->random)};
-        uint64_t span = clew__random_id(floor->random);
-        floor->kept += __builtin_bswap64(trace[1]) >> 1 < floor->threshold;
-        __asm__ volatile("" ::"r"(trace), "r"(span) : "memory");
+        struct clew__random random = clew__random_load(floor->random);
+        uint64_t high = clew__random_next(&random), low = clew__random_next(&random);
+        uint64_t span = clew__random_next(&random);
+        clew__random_store(floor->random, &random);
+        floor->kept += __builtin_bswap64(low) >> 1 < floor->threshold;
+        __asm__ volatile("" ::"r"(high), "r"(low), "r"(span) : "memory");
     }
 }
 
