@@ -12,7 +12,8 @@ static inline uint64_t clew__random_rotate(uint64_t value, int bits) {
     return (value << bits) | (value >> (64 - bits));
 }
 
-/* The state in variables of their own: an array would travel through vector registers, and wait for itself. */
+/* The state in variables of their own: an array would travel through vector registers, and wait for itself.
+ */
 struct clew__random {
     uint64_t a, b, c, d;
 };

@@ -36,6 +36,15 @@ void clew__write_text(struct clew__writer *writer, uint32_t field, const char *t
     writer->size = begun + repaired;
 }
 
+/* A number that no int64 holds, as text. */
+static void write_whole(struct clew__writer *writer, uint64_t number) {
+    char digits[20];
+    size_t at = sizeof digits;
+    for (; number; number /= 10)
+        digits[--at] = (char)('0' + number % 10);
+    clew__write_bytes(writer, CLEW__ANY_STRING, digits + at, sizeof digits - at);
+}
+
 static void write_scalar(struct clew__writer *writer, const clew_value *value,
                          const struct clew__value_limits *limits) {
     uint64_t bits;
@@ -64,6 +73,9 @@ static void write_scalar(struct clew__writer *writer, const clew_value *value,
     case CLEW_TYPE_DOUBLE:
         memcpy(&bits, &value->as.real, sizeof bits);
         clew__write_fixed64(writer, CLEW__ANY_DOUBLE, bits);
+        break;
+    case CLEW_TYPE_UNSIGNED:
+        write_whole(writer, value->as.whole);
         break;
     case CLEW_TYPE_EMPTY:
     case CLEW_TYPE_ARRAY:

@@ -88,6 +88,7 @@ static clew_value copy_flat(struct arena *arena, const clew_value *from) {
         return to;
     case CLEW_TYPE_BOOL:
     case CLEW_TYPE_INT:
+    case CLEW_TYPE_UNSIGNED:
     case CLEW_TYPE_DOUBLE:
         return *from;
     case CLEW_TYPE_EMPTY:

@@ -62,7 +62,8 @@ static void put_id(uint8_t *id, uint64_t number) {
     memcpy(id, &number, sizeof number);
 }
 
-/* Ids of the span, and its flags but for the sampled one: the random flag is the parent's, or says how the id was made. */
+/* Ids of the span, and its flags but for the sampled one: the random flag is the parent's, or says how the id
+ * was made. */
 static inline uint8_t make_ids(struct clew__thread *thread, const struct clew_provider *provider,
                                const struct clew__context_data *parent, clew_span *span) {
     const clew_id_generator *generator = &provider->id_generator;
@@ -205,7 +206,8 @@ static bool be_born(struct birth *birth, struct clew_tracer *tracer) {
 
 /* A span that is recorded, or whose sampler must be asked, or that has a tracestate to hand on. */
 static __attribute__((noinline)) void start_slot(struct birth *birth, struct clew_tracer *tracer,
-                       const struct clew__pipelines *pipelines, struct clew__account *account) {
+                                                 const struct clew__pipelines *pipelines,
+                                                 struct clew__account *account) {
     const clew_span_options *options = birth->options;
     bool recording;
     birth->kind =

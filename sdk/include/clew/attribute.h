@@ -19,6 +19,7 @@ typedef enum clew_type {
     CLEW_TYPE_BYTES,
     CLEW_TYPE_ARRAY,
     CLEW_TYPE_MAP,
+    CLEW_TYPE_UNSIGNED, /**< a number beyond int64, given; what is read back is its decimal text */
 } clew_type;
 
 typedef struct clew_value clew_value;
@@ -35,6 +36,7 @@ struct clew_value {
         const char *string;
         bool boolean;
         int64_t integer;
+        uint64_t whole;
         double real;
         const void *bytes;
         const clew_value *array;
@@ -120,16 +122,15 @@ static inline clew_value clew_value_map(const clew_attribute *members, size_t co
     return v;
 }
 
-/** An unsigned 64-bit number: one beyond int64 becomes its decimal text in `buffer`, which must live as long
- * as the value (specification: Mapping to AnyValue, integers). */
-static inline clew_value clew_value_unsigned(uint64_t number, char buffer[21]) {
-    char *digit = buffer + 20;
-    if (number <= INT64_MAX)
-        return clew_value_int((int64_t)number);
-    *digit = '\0';
-    for (; number; number /= 10)
-        *--digit = (char)('0' + (int)(number % 10));
-    return clew_value_string(digit);
+/** An unsigned number, recorded as an integer; one beyond int64 as its decimal text (specification: Mapping
+ * to AnyValue). */
+static inline clew_value clew_value_unsigned(uint64_t number) {
+    clew_value v = clew_value_int((int64_t)(number & INT64_MAX));
+    if (number > INT64_MAX) {
+        v.type = CLEW_TYPE_UNSIGNED;
+        v.as.whole = number;
+    }
+    return v;
 }
 
 static inline clew_attribute clew_attribute_of(const char *key, clew_value value) {

@@ -27,6 +27,12 @@ static inline clew_value clew_value_of(int v) {
 static inline clew_value clew_value_of(unsigned v) {
     return clew_value_int(v);
 }
+static inline clew_value clew_value_of(unsigned long v) {
+    return clew_value_unsigned(v);
+}
+static inline clew_value clew_value_of(unsigned long long v) {
+    return clew_value_unsigned(v);
+}
 static inline clew_value clew_value_of(long v) {
     return clew_value_int(v);
 }
@@ -74,8 +80,8 @@ static inline void clew_set(clew_span s, const char *k, clew_value v) {
 static inline clew_value clew_value_of_value(clew_value v) {
     return v;
 }
-/** A clew_value from a string, a bool, a signed number of any size, an unsigned one that fits int64, a double
- * or a clew_value. In C before C23 the constant `true` is an int: write `(bool)true`, or use a variable. */
+/** A clew_value from a string, a bool, a number of any size, a double or a clew_value. In C before C23 the
+ * constant `true` is an int: write `(bool)true`, or use a variable. */
 #define clew_value_of(v)                                                                                     \
     _Generic((v),                                                                                            \
         char *: clew_value_string,                                                                           \
@@ -92,10 +98,11 @@ static inline clew_value clew_value_of_value(clew_value v) {
         int: clew_value_int,                                                                                 \
         unsigned: clew_value_int,                                                                            \
         long: clew_value_int,                                                                                \
-        long long: clew_value_int)(v)
+        long long: clew_value_int,                                                                           \
+        unsigned long: clew_value_unsigned,                                                                  \
+        unsigned long long: clew_value_unsigned)(v)
 
-/** clew_set(span, key, value): the setter for the type of the value; as clew_value_of(), and unsigned long
- * and unsigned long long of any size. */
+/** clew_set(span, key, value): the setter for the type of the value, as in clew_value_of(). */
 #define clew_set(span, key, v) CLEW_SET_(span, key, v)
 #define CLEW_SET_(span, key, v)                                                                              \
     _Generic((v),                                                                                            \

@@ -175,9 +175,8 @@ static inline void clew_span_set_attributes(clew_span span, const clew_attribute
 }
 /** An unsigned number; one beyond int64 is recorded as decimal text (specification: Mapping to AnyValue). */
 static inline void clew_span_set_unsigned(clew_span span, const char *key, uint64_t value) {
-    char digits[21];
     if (clew_abi_speaks(span.ref))
-        clew_span_set_value(span, key, clew_value_unsigned(value, digits));
+        clew_span_set_value(span, key, clew_value_unsigned(value));
 }
 
 /** Adds an event at `time_unix_nano`, or now when that is 0 (specification: Add Events). Events stay in
