@@ -84,14 +84,31 @@ clew_token clew_span_attach(clew_span span) {
     return thread ? attach(thread, span) : none;
 }
 
+/* The token of a scope that attached nothing. */
+#define NOTHING_ATTACHED UINT64_MAX
+
+/* A span without ids in a process without contexts: attaching it would change nothing. */
+static bool is_nothing(const clew_span *span) {
+    static const uint8_t none[sizeof span->trace_id];
+    return span->ref == CLEW_REF_SILENT &&
+           !atomic_load_explicit(&clew__context_was_used, memory_order_relaxed) &&
+           memcmp(span->trace_id, none, sizeof none) == 0;
+}
+
 clew_scope clew_scope_enter(clew_tracer *tracer, const char *name, const clew_span_options *options) {
     clew_scope scope;
     scope.span = clew_span_start(tracer, name, options);
-    scope.token = clew_span_attach(scope.span);
+    if (is_nothing(&scope.span)) {
+        scope.token.thread = 0;
+        scope.token.depth = NOTHING_ATTACHED;
+    } else {
+        scope.token = clew_span_attach(scope.span);
+    }
     return scope;
 }
 
 void clew_scope_leave(clew_scope *scope) {
-    clew_context_detach(scope->token);
+    if (scope->token.thread != 0 || scope->token.depth != NOTHING_ATTACHED)
+        clew_context_detach(scope->token);
     clew_span_end(scope->span);
 }

@@ -311,7 +311,8 @@ clew_span clew_span_start(clew_tracer *tracer, const char *name, const clew_span
     if (!tracer)
         tracer = &clew__default_tracer;
     /* No SDK, and nothing to hand on: the call ends here. */
-    if (atomic_load_explicit(&tracer->provider, memory_order_relaxed) == NULL && !options &&
+    if (atomic_load_explicit(&tracer->provider, memory_order_relaxed) == NULL &&
+        (!options || !options->parent) &&
         !atomic_load_explicit(&clew__context_was_used, memory_order_relaxed)) {
         static const clew_span silent = {.ref = CLEW_REF_SILENT};
         return silent;
