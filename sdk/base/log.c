@@ -49,6 +49,11 @@ void clew__log_reset(void) {
     clew__lock_release(&lock);
 }
 
+void clew__log_forked(void) {
+    clew__lock_release(&lock);
+    clew__log_reset();
+}
+
 static bool is_wanted(clew_log_level level) {
     int by_code = atomic_load(&level_by_code);
     return (int)level <= (by_code >= 0 ? by_code : atomic_load(&level_default));
@@ -96,7 +101,9 @@ void clew_log(clew_log_level level, const char *reason, const char *format, ...)
 
     if (level <= CLEW_LOG_NONE || level > CLEW_LOG_DEBUG || !is_wanted(level))
         return;
-    clew__lock_acquire(&lock);
+    /* A signal handler may have interrupted this very place: then this message is lost. */
+    if (!clew__lock_acquire_bounded(&lock))
+        return;
     speak = may_speak(reason, &left_out);
     chosen = callback;
     user = callback_user;

@@ -5,6 +5,7 @@
 #include <clew/extend.h>
 
 #include "sdk/base/lock.h"
+#include "sdk/base/log.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -28,6 +29,10 @@ static _Atomic uint32_t in_use_count;
 static _Atomic uint64_t next_id = 1;
 static _Atomic uint64_t refused;
 
+/* From before the first hook of a fork to behind the last: hooks remember what they locked in plain
+ * variables, which two threads that fork at once would take from each other. */
+static struct clew__lock forking = CLEW__LOCK_INIT;
+
 static struct clew__thread_hooks hooks[HOOKS_MAX];
 static atomic_uint hook_count;
 
@@ -45,8 +50,12 @@ static void set_current(struct clew__thread *thread) {
 }
 #endif
 
+static void setup(void);
+
+/* Also sees to it that there are handlers to call the hooks: a thread that never makes spans may fork. */
 void clew__thread_register_hooks(const struct clew__thread_hooks *added) {
     unsigned count;
+    pthread_once(&setup_once, setup);
     clew__lock_acquire(&lock);
     count = atomic_load(&hook_count);
     if (count < HOOKS_MAX) {
@@ -69,7 +78,9 @@ static void thread_exits(void *block) {
 }
 
 static void before_fork(void) {
-    unsigned count = atomic_load_explicit(&hook_count, memory_order_acquire);
+    unsigned count;
+    clew__lock_acquire(&forking);
+    count = atomic_load_explicit(&hook_count, memory_order_acquire);
     for (unsigned i = count; i-- > 0;)
         if (hooks[i].on_fork_prepare)
             hooks[i].on_fork_prepare();
@@ -82,6 +93,7 @@ static void after_fork_in_parent(void) {
     for (unsigned i = 0; i < count; i++)
         if (hooks[i].on_fork_parent)
             hooks[i].on_fork_parent();
+    clew__lock_release(&forking);
 }
 
 /* The child has one thread: the others' blocks are free for reuse, their hooks clean what those threads
@@ -90,6 +102,7 @@ static void after_fork_in_child(void) {
     struct clew__thread *self = clew__thread_current();
     unsigned count = atomic_load_explicit(&hook_count, memory_order_acquire);
     clew__lock_release(&lock);
+    clew__log_forked();
     *alive_page = 1;
     for (struct clew__thread *thread = atomic_load(&first); thread; thread = thread->next) {
         memset(thread->random, 0, sizeof thread->random);
@@ -104,6 +117,7 @@ static void after_fork_in_child(void) {
     for (unsigned i = 0; i < count; i++)
         if (hooks[i].on_fork_child)
             hooks[i].on_fork_child(self);
+    clew__lock_release(&forking);
 }
 
 static void setup(void) {

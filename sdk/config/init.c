@@ -2,6 +2,7 @@
  * the cold path only. */
 #include "sdk/base/lock.h"
 #include "sdk/base/log.h"
+#include "sdk/base/thread.h"
 #include "sdk/config/options.h"
 #include "sdk/context/context.h"
 
@@ -14,6 +15,17 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static bool initialised;
 static _Atomic uint32_t exit_flush_ms;
 static bool exit_registered;
+
+/* Another thread of the parent may have held it; exit of the child asks for it. */
+static void after_fork_in_child(struct clew__thread *self) {
+    (void)self;
+    pthread_mutex_init(&mutex, NULL);
+}
+
+static void register_hooks(void) {
+    static const struct clew__thread_hooks hooks = {.on_fork_child = after_fork_in_child};
+    clew__thread_register_hooks(&hooks);
+}
 
 static void deliver_at_exit(void) {
     uint32_t timeout = atomic_load(&exit_flush_ms);
@@ -107,6 +119,8 @@ int clew_init_with(const char *service_name, const clew_options *options) {
     struct clew__settings settings;
     clew_log_level level;
     int result = CLEW_EALREADY;
+    static pthread_once_t hooks_once = PTHREAD_ONCE_INIT;
+    pthread_once(&hooks_once, register_hooks);
     pthread_mutex_lock(&mutex);
     if (initialised) {
         refuse(options);

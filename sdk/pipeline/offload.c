@@ -21,7 +21,8 @@ struct offload {
     pthread_mutex_t mutex; /* guards everything below */
     pthread_cond_t changed;
     bool has_thread;
-    bool leaving; /* destroyed: the thread ends, and frees all when it is the last */
+    bool leaving; /* destroyed: the thread ends, */
+    bool frees;   /* and frees all, for it was stuck; otherwise it is waited for */
     bool wanted;  /* the stream still waits for the job */
     enum job job;
     struct clew__outgoing *outgoing;
@@ -61,9 +62,9 @@ static void run_job(struct offload *offload) {
     offload->job = JOB_RUNNING;
     pthread_mutex_unlock(&offload->mutex);
     outcome = export_now(&offload->inner, &outgoing->batch, deadline, &report);
-    clew__outgoing_unref(outgoing);
     pthread_mutex_lock(&offload->mutex);
     offload->outgoing = NULL;
+    clew__outgoing_unref(outgoing);
     offload->outcome = outcome;
     offload->report = report;
     offload->job = offload->wanted ? JOB_DONE : JOB_NONE;
@@ -72,6 +73,7 @@ static void run_job(struct offload *offload) {
 
 static void *offload_thread(void *argument) {
     struct offload *offload = argument;
+    bool frees;
     prctl(PR_SET_NAME, "clew-exporter");
     clew_suppress_thread();
     pthread_mutex_lock(&offload->mutex);
@@ -81,8 +83,12 @@ static void *offload_thread(void *argument) {
         else
             pthread_cond_wait(&offload->changed, &offload->mutex);
     }
+    frees = offload->frees;
+    offload->has_thread = false;
+    pthread_cond_signal(&offload->changed);
     pthread_mutex_unlock(&offload->mutex);
-    offload_free(offload);
+    if (frees)
+        offload_free(offload);
     return NULL;
 }
 
@@ -158,8 +164,9 @@ static clew_export_outcome offload_cancel(void *self) {
     pthread_mutex_lock(&offload->mutex);
     offload->wanted = false;
     if (offload->job == JOB_WAITING) {
-        clew__outgoing_unref(offload->outgoing);
-        offload->outgoing = NULL;
+        struct clew__outgoing *outgoing = offload->outgoing;
+        offload->outgoing = NULL; /* first, for the child of a fork in between */
+        clew__outgoing_unref(outgoing);
         offload->job = JOB_NONE;
         outcome = CLEW_EXPORT_FAILED;
     } else if (offload->job == JOB_DONE) {
@@ -184,13 +191,17 @@ static void offload_forked(void *self) {
 
 static void offload_destroy(void *self) {
     struct offload *offload = self;
-    bool threaded;
+    bool frees;
     pthread_mutex_lock(&offload->mutex);
-    threaded = offload->has_thread;
     offload->leaving = true;
+    offload->frees = offload->job == JOB_RUNNING;
+    frees = !offload->frees;
     pthread_cond_signal(&offload->changed);
+    /* An idle thread goes at once; after a shutdown the host finds its exporter destroyed. */
+    while (frees && offload->has_thread)
+        pthread_cond_wait(&offload->changed, &offload->mutex);
     pthread_mutex_unlock(&offload->mutex);
-    if (!threaded)
+    if (frees)
         offload_free(offload);
 }
 

@@ -189,9 +189,13 @@ static void consume(struct clew__chunk *chunks, size_t count) {
 
 struct clew__outgoing *clew__request_build(struct clew__origin *origin, struct clew__chunk *chunks,
                                            size_t limit) {
-    struct entry *entries = clew_memory_allocate(limit * sizeof *entries);
+    struct entry *entries;
     struct clew__outgoing *outgoing = NULL;
-    size_t count = limit;
+    size_t count = 0;
+    for (const struct clew__chunk *chunk = chunks; chunk && count < limit; chunk = chunk->next)
+        count += chunk->spans;
+    count = count < limit ? count : limit;
+    entries = clew_memory_allocate(count * sizeof *entries);
     if (!entries)
         return NULL;
     while (!outgoing && count > 0) {

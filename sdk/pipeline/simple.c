@@ -6,8 +6,12 @@
 
 #include <clew/extend.h>
 
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
+
+/* In a thread's `suppressed`: inside an export here, whose mutex it may hold. */
+#define EXPORTING 2u
 
 struct clew__simple {
     uint32_t number;
@@ -21,14 +25,19 @@ struct clew__simple {
 struct clew__simple *clew__simple_new(const clew_exporter *exporter, struct clew__origin *origin) {
     uint32_t number = clew__account_number();
     struct clew__simple *simple = number == UINT32_MAX ? NULL : clew_memory_allocate(sizeof *simple);
-    if (!simple) {
+    /* Books and messages name the exporter when it is gone, too. */
+    char *name = clew_memory_copy_text(exporter->name, strlen(exporter->name));
+    if (!simple || !name) {
         if (exporter->destroy)
             exporter->destroy(exporter->self);
+        clew_memory_release(name);
+        clew_memory_release(simple);
         return NULL;
     }
     memset(simple, 0, sizeof *simple);
     simple->number = number;
     simple->exporter = *exporter;
+    simple->exporter.name = name;
     simple->origin = origin;
     pthread_mutex_init(&simple->mutex, NULL);
     return simple;
@@ -60,6 +69,7 @@ void clew__simple_offer(struct clew__simple *simple, struct clew__thread *thread
     struct clew__account *account = clew__account_of(thread, simple->number);
     uint32_t suppressed = thread->suppressed;
     enum clew__counter fate;
+    int saved;
     if (!account) {
         atomic_fetch_add(&simple->uncounted, 1);
         return;
@@ -69,32 +79,44 @@ void clew__simple_offer(struct clew__simple *simple, struct clew__thread *thread
         clew__account_add(account, CLEW__NOT_SAMPLED, 1);
         return;
     }
-    thread->suppressed = 1;
+    if (suppressed == EXPORTING) {
+        /* Ended by the exporter itself, or by a signal handler that interrupted it: waiting would be for
+         * ever. */
+        clew_log(CLEW_LOG_WARN, "simple.nested", "a span that ended inside an export was not delivered");
+        clew__account_add(account, CLEW__FAILED, 1);
+        return;
+    }
+    saved = errno; /* what the exporter does to it is not the caller's */
+    thread->suppressed = EXPORTING;
     thread->inside = 0; /* the exporter may use Clew, to no effect */
     pthread_mutex_lock(&simple->mutex);
     fate = export_span(simple, scope, span, size);
     pthread_mutex_unlock(&simple->mutex);
     thread->inside = 1;
     thread->suppressed = suppressed;
+    errno = saved;
     clew__account_add(account, fate, 1);
 }
 
 bool clew__simple_close(struct clew__simple *simple, uint64_t deadline) {
     unsigned round = 0;
+    bool was_closed;
     while (pthread_mutex_trylock(&simple->mutex) != 0) {
         if (clew__monotonic_nano() >= deadline)
             return false;
         clew__wait_a_little(round++);
     }
-    if (!simple->closed && simple->exporter.destroy)
+    was_closed = simple->closed;
+    simple->closed = true; /* first, for the child of a fork in between */
+    if (!was_closed && simple->exporter.destroy)
         simple->exporter.destroy(simple->exporter.self);
-    simple->closed = true;
     pthread_mutex_unlock(&simple->mutex);
     return true;
 }
 
 void clew__simple_free(struct clew__simple *simple) {
     pthread_mutex_destroy(&simple->mutex);
+    clew_memory_release((char *)(uintptr_t)simple->exporter.name);
     clew_memory_release(simple);
 }
 
@@ -112,6 +134,6 @@ void clew__simple_stats(struct clew__simple *simple, clew_pipeline_stats *out) {
 void clew__simple_forked(struct clew__simple *simple) {
     pthread_mutex_init(&simple->mutex, NULL);
     atomic_store(&simple->uncounted, 0);
-    if (simple->exporter.forked)
+    if (!simple->closed && simple->exporter.forked)
         simple->exporter.forked(simple->exporter.self);
 }

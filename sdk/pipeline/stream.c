@@ -15,22 +15,30 @@
 /* A chunk that cannot take another span of common size is pushed. */
 #define ROOM_WORTH_KEEPING 512u
 #define BATCHES_IN_A_ROW 16
+#define SAY_DROPPED_NANO CLEW__NANO_PER_SECOND
 
 static struct clew__lock lock = CLEW__LOCK_INIT;
 static bool locked_for_fork;
+
+/* Stands in an account while its thread appends to the chunk: who collects can tell it from no chunk. */
+static struct clew__chunk being_filled;
 
 struct clew__stream *clew__stream_new(const clew_exporter *exporter, const clew_batch_options *options,
                                       bool immediate, struct clew__origin *origin) {
     uint32_t number = clew__account_number();
     struct clew__stream *stream = number == UINT32_MAX ? NULL : clew_memory_allocate(sizeof *stream);
+    /* Books and messages name the exporter when it is gone, too. */
+    char *name = clew_memory_copy_text(exporter->name, strlen(exporter->name));
     if (stream)
         memset(stream, 0, sizeof *stream);
-    if (!stream || clew__offload_wrap(exporter, &stream->exporter) != CLEW_OK) {
+    if (!stream || !name || clew__offload_wrap(exporter, &stream->exporter) != CLEW_OK) {
         if (exporter->destroy)
             exporter->destroy(exporter->self);
+        clew_memory_release(name);
         clew_memory_release(stream);
         return NULL;
     }
+    stream->exporter.name = name;
     stream->number = number;
     stream->options = *options;
     stream->immediate = immediate || options->schedule_delay_ms == 0;
@@ -70,34 +78,50 @@ static void push(struct clew__stream *stream, struct clew__chunk *chunk) {
         clew__worker_wake();
 }
 
-/* An empty chunk gives back what it was granted and goes. */
-static void give_back(struct clew__stream *stream, struct clew__chunk *chunk) {
-    clew__lock_acquire(&lock);
-    stream->credits += chunk->credits;
-    stream->bytes -= chunk->block_size;
-    clew__lock_release(&lock);
-    clew__chunk_free(chunk);
-}
-
-static void collect_into_queue(struct clew__stream *stream) {
-    for (struct clew__thread *thread = clew__thread_first(); thread; thread = thread->next) {
-        struct clew__account *account = clew__account_peek(thread, stream->number);
-        struct clew__chunk *chunk =
-            account ? atomic_exchange_explicit(&account->chunk, NULL, memory_order_acquire) : NULL;
+/* Pushes the chunk of an account. One that is being filled is waited for until the deadline, for it may
+ * hold spans whose end has returned long ago; 0 does not wait. Returns whether the worker should hear of it.
+ */
+static bool collect_from(struct clew__stream *stream, struct clew__account *account, uint64_t deadline) {
+    for (unsigned round = 0;; round++) {
+        struct clew__chunk *chunk = atomic_load_explicit(&account->chunk, memory_order_acquire);
+        bool taken, wake;
         if (!chunk)
-            continue;
-        if (chunk->spans == 0) {
-            give_back(stream, chunk);
+            return false;
+        if (chunk == &being_filled) {
+            if (deadline == 0 || (round > 0 && clew__monotonic_nano() >= deadline))
+                return false;
+            clew__wait_a_little(round);
             continue;
         }
+        /* Under the lock: who reads the position afterwards finds the chunk in the account or in the queue.
+         */
         clew__lock_acquire(&lock);
-        push_locked(stream, chunk);
+        taken = atomic_compare_exchange_strong_explicit(&account->chunk, &chunk, NULL, memory_order_acquire,
+                                                        memory_order_relaxed);
+        wake = taken && push_locked(stream, chunk);
         clew__lock_release(&lock);
+        if (taken)
+            return wake;
     }
 }
 
-void clew__stream_collect(struct clew__stream *stream) {
-    collect_into_queue(stream);
+static void collect_until(struct clew__stream *stream, uint64_t deadline) {
+    bool wake = false;
+    for (struct clew__thread *thread = clew__thread_first(); thread; thread = thread->next) {
+        struct clew__account *account = clew__account_peek(thread, stream->number);
+        if (account)
+            wake |= collect_from(stream, account, deadline);
+    }
+    if (wake)
+        clew__worker_wake();
+}
+
+static void collect_into_queue(struct clew__stream *stream) {
+    collect_until(stream, 0);
+}
+
+void clew__stream_collect(struct clew__stream *stream, uint64_t deadline) {
+    collect_until(stream, deadline);
 }
 
 uint64_t clew__stream_position(struct clew__stream *stream) {
@@ -124,6 +148,8 @@ static uint32_t fair_credits(const struct clew__stream *stream) {
     uint32_t fair = stream->options.max_queue_size / (2 * (threads ? threads : 1));
     if (stream->immediate || fair < 1)
         return 1;
+    if (fair > stream->options.max_export_batch_size)
+        fair = stream->options.max_export_batch_size; /* or a full batch would sit in a chunk */
     return fair < CREDITS_A_CHUNK ? fair : CREDITS_A_CHUNK;
 }
 
@@ -156,6 +182,13 @@ static uint32_t obtain_credits(struct clew__stream *stream, uint32_t wanted) {
     return granted;
 }
 
+/* There was no room in bytes: what is queued goes at once, though it is less than a batch. */
+static void ask_for_room(struct clew__stream *stream) {
+    collect_into_queue(stream);
+    atomic_store(&stream->wants_room, true);
+    clew__worker_wake();
+}
+
 /* A span that has a body of its own, or that is larger than a chunk. */
 static bool push_alone(struct clew__stream *stream, struct clew__account *account,
                        const struct clew__scope *scope, const uint8_t *span, size_t size, void *body,
@@ -182,7 +215,7 @@ static bool push_alone(struct clew__stream *stream, struct clew__account *accoun
     if (!chunk) {
         return_grant(stream, 1, 0);
         clew__account_add(account, CLEW__DROPPED_MEMORY, 1);
-        clew__worker_wake();
+        ask_for_room(stream);
         return false;
     }
     clew__worker_ensure();
@@ -214,7 +247,7 @@ static struct clew__chunk *obtain_chunk(struct clew__stream *stream, struct clew
     }
     return_grant(stream, credits, 0);
     clew__account_add(account, CLEW__DROPPED_MEMORY, 1);
-    clew__worker_wake();
+    ask_for_room(stream);
     return NULL;
 }
 
@@ -240,20 +273,21 @@ bool clew__stream_offer(struct clew__stream *stream, struct clew__thread *thread
     if (body || need > CHUNK_SMALL)
         return push_alone(stream, account, scope, span, size, body, body_size);
 
-    chunk = atomic_exchange_explicit(&account->chunk, NULL, memory_order_acquire);
+    chunk = atomic_exchange_explicit(&account->chunk, &being_filled, memory_order_acquire);
     if (chunk && (chunk->credits == 0 || chunk->capacity - chunk->end < need)) {
         push(stream, chunk);
         chunk = NULL;
     }
     if (!chunk)
         chunk = obtain_chunk(stream, account, need);
-    if (!chunk)
-        return false;
-    clew__chunk_append(chunk, scope, span, size);
-    if (chunk->credits == 0 || chunk->capacity - chunk->end < ROOM_WORTH_KEEPING)
-        push(stream, chunk);
-    else
-        atomic_store_explicit(&account->chunk, chunk, memory_order_release);
+    if (chunk) {
+        clew__chunk_append(chunk, scope, span, size);
+        if (chunk->credits == 0 || chunk->capacity - chunk->end < ROOM_WORTH_KEEPING) {
+            push(stream, chunk);
+            chunk = NULL;
+        }
+    }
+    atomic_store_explicit(&account->chunk, chunk, memory_order_release);
     return false;
 }
 
@@ -314,6 +348,7 @@ static void settle_dropped(struct clew__stream *stream, _Atomic uint64_t *fate, 
 
 static void conclude(struct clew__stream *stream, clew_export_outcome outcome,
                      const clew_export_report *report) {
+    struct clew__outgoing *done;
     uint64_t spans = stream->in_flight->batch.count;
     uint64_t rejected = report->rejected < spans ? report->rejected : spans;
     clew__worker_lock_books();
@@ -334,11 +369,14 @@ static void conclude(struct clew__stream *stream, clew_export_outcome outcome,
     atomic_fetch_add_explicit(&stream->settled, spans, memory_order_release);
     clew__worker_unlock_books();
     if (outcome != CLEW_EXPORT_DELIVERED)
-        clew_log(CLEW_LOG_WARN, stream->exporter.name, "%llu spans %s: %s", (unsigned long long)spans,
+        clew_log(CLEW_LOG_WARN, stream->exporter.name, "%llu span%s %s: %s", (unsigned long long)spans,
+                 spans == 1 ? "" : "s",
                  outcome == CLEW_EXPORT_UNKNOWN ? "sent, but no answer seen" : "not delivered",
                  report->reason[0] ? report->reason : "the exporter gave no reason");
-    clew__outgoing_unref(stream->in_flight);
+    /* In this order, so that the child of a fork in between does not free it again. */
+    done = stream->in_flight;
     stream->in_flight = NULL;
+    clew__outgoing_unref(done);
 }
 
 static void cancel(struct clew__stream *stream, const char *why) {
@@ -393,26 +431,34 @@ static void advance(struct clew__stream *stream, const clew_poll *polled, uint64
 }
 
 /* Whatever is still queued when the stream must close. */
-static void drop_queue(struct clew__stream *stream) {
+static uint64_t drop_queue(struct clew__stream *stream) {
+    uint64_t dropped = 0;
     collect_into_queue(stream);
     for (;;) {
         uint32_t spans = 0;
         stage(stream);
         if (!stream->staged)
-            return;
+            return dropped;
         for (struct clew__chunk *chunk = stream->staged; chunk; chunk = chunk->next) {
             spans += chunk->spans;
             chunk->begin = chunk->end;
         }
         unstage(stream, spans);
         settle_dropped(stream, &stream->dropped_shutdown, spans);
+        dropped += spans;
     }
 }
 
 static void close_stream(struct clew__stream *stream) {
+    uint64_t dropped;
     if (stream->in_flight)
         cancel(stream, "shut down before it was delivered");
-    drop_queue(stream);
+    dropped = drop_queue(stream);
+    if (dropped)
+        clew_log(CLEW_LOG_WARN, "shutdown",
+                 "%llu span%s not delivered: shut down before there was time to send",
+                 (unsigned long long)dropped, dropped == 1 ? "" : "s");
+    stream->exporter.forked = NULL; /* first, for the child of a fork in between */
     if (stream->exporter.destroy)
         stream->exporter.destroy(stream->exporter.self);
     clew__worker_lock_books();
@@ -421,17 +467,33 @@ static void close_stream(struct clew__stream *stream) {
 }
 
 static bool is_due(struct clew__stream *stream, uint64_t now) {
-    uint32_t batch = stream->immediate ? 1 : stream->options.max_export_batch_size;
+    uint32_t batch = stream->immediate ? 1 : stream->options.max_export_batch_size, queued;
     if (atomic_load_explicit(&stream->phase, memory_order_relaxed) == CLEW__STREAM_CLOSING ||
         atomic_load_explicit(&stream->settled, memory_order_relaxed) < stream->flush_target)
         return true;
-    return atomic_load_explicit(&stream->queued, memory_order_relaxed) >= batch ||
+    queued = atomic_load_explicit(&stream->queued, memory_order_relaxed);
+    return queued >= batch || (queued > 0 && atomic_load(&stream->wants_room)) ||
            now - stream->last_tick >= stream->options.schedule_delay_ms * CLEW__NANO_PER_MILLI;
+}
+
+/* Threads drop without a word; the worker says it for them. */
+static void say_dropped(struct clew__stream *stream, uint64_t now) {
+    uint64_t dropped;
+    if (now - stream->said_at < SAY_DROPPED_NANO)
+        return;
+    stream->said_at = now;
+    dropped = clew__account_sum(stream->number, CLEW__DROPPED_QUEUE_FULL) +
+              clew__account_sum(stream->number, CLEW__DROPPED_MEMORY);
+    if (dropped > stream->said_dropped)
+        clew_log(CLEW_LOG_WARN, "queue.full", "%llu spans dropped: the queue of %s is full",
+                 (unsigned long long)(dropped - stream->said_dropped), stream->exporter.name);
+    stream->said_dropped = dropped;
 }
 
 /* One thing at a time: a batch is begun, goes on, or the stream closes. */
 void clew__stream_step(struct clew__stream *stream, const clew_poll *polled, uint64_t now, uint64_t *wake) {
     bool closing;
+    say_dropped(stream, now);
     if (stream->in_flight)
         advance(stream, polled, now);
     closing = atomic_load_explicit(&stream->phase, memory_order_acquire) == CLEW__STREAM_CLOSING;
@@ -447,9 +509,12 @@ void clew__stream_step(struct clew__stream *stream, const clew_poll *polled, uin
             *wake = now;
             break;
         }
-        if (now - stream->last_tick >= stream->options.schedule_delay_ms * CLEW__NANO_PER_MILLI || closing)
+        /* Full batches do not put the tick off: what an idle thread holds waits for it. */
+        if (now - stream->last_tick >= stream->options.schedule_delay_ms * CLEW__NANO_PER_MILLI || closing) {
             collect_into_queue(stream);
-        stream->last_tick = now;
+            stream->last_tick = now;
+        }
+        atomic_store(&stream->wants_room, false);
         more = begin(stream, now);
         if (closing && !more) {
             close_stream(stream);
@@ -545,8 +610,10 @@ void clew__stream_after_fork_in_child(struct clew__stream *stream) {
     stream->bytes = 0;
     stream->pushed = 0;
     atomic_store(&stream->flush_target, 0);
+    atomic_store(&stream->wants_room, false);
     stream->poll_count = 0;
     stream->last_tick = clew__monotonic_nano();
+    stream->said_dropped = 0;
     atomic_store(&stream->queued, 0);
     atomic_store(&stream->in_flight_count, 0);
     atomic_store(&stream->settled, 0);

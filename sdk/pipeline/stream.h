@@ -34,6 +34,7 @@ struct clew__stream {
     uint64_t bytes;   /* of chunks, wherever they are */
     uint64_t pushed;  /* position of the last span in the queue */
     _Atomic uint32_t queued;
+    atomic_bool wants_room; /* a span was dropped for want of bytes */
 
     /* The worker's own. */
     struct clew__chunk *staged, *staged_tail;
@@ -41,6 +42,7 @@ struct clew__stream {
     uint64_t in_flight_deadline;
     uint64_t wake_at;
     uint64_t last_tick;
+    uint64_t said_at, said_dropped; /* what was last said about drops */
     size_t poll_first, poll_count;
     bool in_flight_cancelled;
 
@@ -68,8 +70,9 @@ bool clew__stream_offer(struct clew__stream *stream, struct clew__thread *thread
                         const struct clew__scope *scope, const uint8_t *span, size_t size, bool sampled,
                         void *body, uint32_t body_size);
 
-/* Pushes the chunks that threads are filling. Any thread. */
-void clew__stream_collect(struct clew__stream *stream);
+/* Pushes the chunks of all threads; waits until the deadline for a thread that is just appending. Any thread.
+ */
+void clew__stream_collect(struct clew__stream *stream, uint64_t deadline);
 /* The position of the last span pushed. */
 uint64_t clew__stream_position(struct clew__stream *stream);
 

@@ -21,6 +21,8 @@
 /* How long past its deadline a close waits for the worker to cancel what is under way. */
 #define CANCEL_GRACE_NANO (30 * CLEW__NANO_PER_MILLI)
 #define PREPARE_ROUNDS 1000u
+/* Exporters count milliseconds: what ends this close to the deadline ended because of it. */
+#define ROUNDING_NANO (5 * CLEW__NANO_PER_MILLI)
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed;
@@ -67,8 +69,9 @@ static void wait_for_events(struct pollfd *events, clew_poll *descriptors, size_
         descriptors[i].revents = events[i + 1].revents;
     if (events[0].revents && read(events[0].fd, &ignored, sizeof ignored) < 0)
         ignored = 0;
-    /* From here on a wake means that something came after this look. */
-    atomic_store(&signalled, false);
+    /* From here on a wake means that something came after this look; an exchange, to see what those did who
+     * relied on an earlier wake. */
+    atomic_exchange(&signalled, false);
 }
 
 /* Takes closed streams off the list; false when none is left. */
@@ -126,7 +129,7 @@ static void *worker_thread(void *argument) {
 }
 
 void clew__worker_ensure(void) {
-    int saved = errno, descriptor;
+    int saved = errno, descriptor, error = 0;
     sigset_t all, before;
     pthread_attr_t attributes;
     pthread_t thread;
@@ -144,15 +147,16 @@ void clew__worker_ensure(void) {
         pthread_attr_init(&attributes);
         pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
         atomic_store(&running, true);
-        if (descriptor < 0 || pthread_create(&thread, &attributes, worker_thread, NULL) != 0) {
+        error = descriptor < 0 ? errno : pthread_create(&thread, &attributes, worker_thread, NULL);
+        if (error)
             atomic_store(&running, false);
-            clew_log(CLEW_LOG_ERROR, "worker", "cannot start the worker thread: %s; spans wait in the queue",
-                     strerror(errno));
-        }
         pthread_attr_destroy(&attributes);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
     pthread_mutex_unlock(&mutex);
+    if (error)
+        clew_log(CLEW_LOG_ERROR, "worker", "cannot start the worker thread: %s; spans wait in the queue",
+                 strerror(error));
     errno = saved;
 }
 
@@ -237,6 +241,17 @@ static bool is_settled(struct clew__stream *const *asked, const struct mark *mar
     return true;
 }
 
+/* Takes streams off the list, so that a worker that starts now does not see them. Caller holds the mutex. */
+static void forget(struct clew__stream *const *asked, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct clew__stream **link = &streams;
+        while (*link && *link != asked[i])
+            link = &(*link)->next;
+        if (*link)
+            *link = asked[i]->next;
+    }
+}
+
 /* Closes streams of which no worker takes care: nothing was ever exported in this process. */
 static void close_without_worker(struct clew__stream *const *asked, size_t count) {
     for (size_t i = 0; i < count; i++) {
@@ -244,7 +259,6 @@ static void close_without_worker(struct clew__stream *const *asked, size_t count
         if (atomic_load(&asked[i]->phase) != CLEW__STREAM_CLOSED)
             clew__stream_step(asked[i], NULL, UINT64_MAX, &wake);
     }
-    forget_closed();
 }
 
 static struct clew__worker_result finish(struct clew__stream *const *asked, size_t count, uint64_t deadline,
@@ -252,14 +266,17 @@ static struct clew__worker_result finish(struct clew__stream *const *asked, size
     struct clew__worker_result result = {.in_time = true};
     struct mark marks[CLEW_PIPELINES_MAX];
     uint64_t patience = closing ? deadline + CANCEL_GRACE_NANO : deadline;
-    bool without_worker;
+    bool without_worker, waiting = false;
+    /* A signal handler that interrupts this must not want the locks: inside, its calls do nothing. */
+    struct clew__thread *thread = clew__thread_enter();
 
     for (size_t i = 0; i < count; i++)
-        clew__stream_collect(asked[i]);
+        clew__stream_collect(asked[i], deadline);
     pthread_mutex_lock(&mutex);
     for (size_t i = 0; i < count; i++) {
         read_fates(asked[i], &marks[i]);
         marks[i].target = clew__stream_position(asked[i]);
+        waiting |= marks[i].target > marks[i].settled;
         if (marks[i].target > asked[i]->flush_target)
             asked[i]->flush_target = marks[i].target;
         if (closing) {
@@ -268,17 +285,26 @@ static struct clew__worker_result finish(struct clew__stream *const *asked, size
         }
     }
     without_worker = !atomic_load(&running);
-    pthread_mutex_unlock(&mutex);
-
     if (without_worker && closing)
+        forget(asked, count);
+    pthread_mutex_unlock(&mutex);
+    if (thread)
+        clew__thread_leave(thread);
+
+    if (without_worker && closing) {
         close_without_worker(asked, count);
-    else
+    } else {
+        if (without_worker && waiting) /* it could not be started at the end of a span */
+            clew__worker_ensure();
         clew__worker_wake();
+    }
     pthread_mutex_lock(&mutex);
     while (!is_settled(asked, marks, count, closing) && clew__monotonic_nano() < patience)
         wait_for_change(patience);
     for (size_t i = 0; i < count; i++)
         add_result(asked[i], &marks[i], &result);
+    if (closing && result.failed + result.unknown > 0 && clew__monotonic_nano() + ROUNDING_NANO >= deadline)
+        result.in_time = false;
     while (closing && !streams && atomic_load(&running) && clew__monotonic_nano() < patience)
         wait_for_change(patience);
     pthread_mutex_unlock(&mutex);
@@ -336,6 +362,13 @@ static void after_fork_in_child(struct clew__thread *self) {
     for (struct clew__stream *stream = streams; stream; stream = stream->next)
         clew__stream_after_fork_in_child(stream);
     clew__account_reset_all();
+}
+
+bool clew__worker_knows(const struct clew__stream *stream) {
+    const struct clew__stream *known = streams;
+    while (known && known != stream)
+        known = known->next;
+    return known != NULL;
 }
 
 static void setup(void) {

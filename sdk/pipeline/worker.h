@@ -34,6 +34,9 @@ struct clew__worker_result clew__worker_flush(struct clew__stream *const *stream
 struct clew__worker_result clew__worker_close(struct clew__stream *const *streams, size_t count,
                                               uint64_t deadline);
 
+/* Whether a stream is in the list. In the child of a fork only. */
+bool clew__worker_knows(const struct clew__stream *stream);
+
 void clew__worker_setup(void);
 
 #endif

@@ -36,14 +36,26 @@ static void after_fork_in_parent(void) {
         pthread_mutex_unlock(&mutex);
 }
 
+/* The worker has repaired the streams that it knows; one that is closed has its books only. */
+static void pipeline_forked(const struct clew__pipeline *pipeline) {
+    if (pipeline->kind == CLEW__PIPELINE_SIMPLE)
+        clew__simple_forked(pipeline->as.simple);
+    else if (pipeline->kind == CLEW__PIPELINE_CUSTOM)
+        atomic_store(&pipeline->as.custom->running, 0); /* the calls of threads that are gone */
+    else if (!clew__worker_knows(pipeline->as.stream))
+        clew__stream_after_fork_in_child(pipeline->as.stream);
+}
+
 static void after_fork_in_child(struct clew__thread *self) {
     (void)self;
     pthread_mutex_init(&mutex, NULL);
+    clew__tracer_forked();
     for (struct clew_provider *provider = providers; provider; provider = provider->next) {
-        const struct clew__pipelines *pipelines = atomic_load(&provider->pipelines);
+        const struct clew__pipelines *pipelines =
+            provider->all ? provider->all : atomic_load(&provider->pipelines);
         for (size_t i = 0; i < pipelines->count; i++)
-            if (pipelines->list[i].kind == CLEW__PIPELINE_SIMPLE)
-                clew__simple_forked(pipelines->list[i].as.simple);
+            pipeline_forked(&pipelines->list[i]);
+        atomic_store(&provider->ended_uncounted, 0);
         clew__origin_forked(&provider->origin);
     }
 }
@@ -83,12 +95,23 @@ static void read_options(struct clew_provider *provider, const clew_provider_opt
         provider->sampler = clew_sampler_always_on();
 }
 
+/* The references that come with options belong to a provider that there is no memory for. */
+static void give_options_back(const clew_provider_options *given) {
+    clew_provider_options options = {0};
+    if (given)
+        clew__options_copy(&options, sizeof options, given, sizeof options);
+    clew_resource_unref(options.resource);
+    clew_sampler_unref(options.sampler);
+}
+
 clew_provider *clew_provider_new(const clew_provider_options *options) {
     struct clew_provider *provider = clew_memory_allocate(sizeof *provider);
     bool full;
     clew__library_setup();
-    if (!provider)
+    if (!provider) {
+        give_options_back(options);
         return NULL;
+    }
     memset(provider, 0, sizeof *provider);
     atomic_store(&provider->pipelines, &no_pipelines);
     read_options(provider, options);
@@ -111,14 +134,20 @@ clew_provider *clew_provider_new(const clew_provider_options *options) {
     return provider;
 }
 
+/* Whether the provider takes one pipeline more. Caller holds the mutex. */
+static int may_add_locked(const struct clew_provider *provider) {
+    if (provider->shut_down)
+        return CLEW_ESHUTDOWN;
+    return atomic_load(&provider->pipelines)->count == CLEW_PIPELINES_MAX ? CLEW_ELIMIT : CLEW_OK;
+}
+
 /* Publishes a snapshot with one pipeline more. Caller holds the mutex. */
 static int add_locked(struct clew_provider *provider, const struct clew__pipeline *added) {
     const struct clew__pipelines *before = atomic_load(&provider->pipelines);
     struct clew__pipelines *after;
-    if (provider->shut_down)
-        return CLEW_ESHUTDOWN;
-    if (before->count == CLEW_PIPELINES_MAX)
-        return CLEW_ELIMIT;
+    int refusal = may_add_locked(provider);
+    if (refusal != CLEW_OK)
+        return refusal;
     after = clew_memory_allocate(sizeof *after);
     if (!after)
         return CLEW_ENOMEM;
@@ -161,6 +190,14 @@ static int add_stream(struct clew_provider *provider, const clew_exporter *expor
                       const clew_batch_options *options, bool immediate) {
     struct clew__pipeline pipeline = {.kind = CLEW__PIPELINE_STREAM};
     int result;
+    /* Streams are never freed: none is made that is known to be refused. */
+    pthread_mutex_lock(&mutex);
+    result = may_add_locked(provider);
+    pthread_mutex_unlock(&mutex);
+    if (result != CLEW_OK) {
+        destroy_exporter(exporter);
+        return result;
+    }
     pipeline.as.stream = clew__stream_new(exporter, options, immediate, &provider->origin);
     if (!pipeline.as.stream)
         return CLEW_ENOMEM;
@@ -239,13 +276,13 @@ int clew_provider_add_processor(clew_provider *provider, const clew_processor *p
     struct clew__pipeline pipeline = {.kind = CLEW__PIPELINE_CUSTOM};
     struct clew__custom *custom;
     int result = CLEW_ENOMEM;
-    if (!provider || !processor)
+    if (!processor)
         return CLEW_EINVAL;
-    custom = clew_memory_allocate(sizeof *custom);
+    custom = provider ? clew_memory_allocate(sizeof *custom) : NULL;
     if (!custom) {
         if (processor->destroy)
             processor->destroy(processor->self);
-        return CLEW_ENOMEM;
+        return provider ? CLEW_ENOMEM : CLEW_EINVAL;
     }
     memset(custom, 0, sizeof *custom);
     clew__options_copy(&custom->processor, sizeof custom->processor, processor, sizeof custom->processor);
@@ -311,9 +348,13 @@ clew_delivery clew_provider_flush(clew_provider *provider, uint32_t timeout_ms) 
     result = clew__worker_flush(streams, streams_of(pipelines, streams), deadline);
     delivery = delivery_of(&result);
     for (size_t i = 0; i < pipelines->count; i++) {
-        const clew_processor *processor = &pipelines->list[i].as.custom->processor;
-        if (pipelines->list[i].kind == CLEW__PIPELINE_CUSTOM && processor->flush)
-            note(&delivery, processor->flush(processor->self, ms_until(deadline)));
+        struct clew__custom *custom = pipelines->list[i].as.custom;
+        const clew_processor *processor = &custom->processor;
+        if (pipelines->list[i].kind != CLEW__PIPELINE_CUSTOM || !processor->flush ||
+            !clew__custom_enter(custom))
+            continue;
+        note(&delivery, processor->flush(processor->self, ms_until(deadline)));
+        clew__custom_leave(custom);
     }
     return delivery;
 }
@@ -383,6 +424,7 @@ static void pipeline_stats(const struct clew__pipeline *pipeline, clew_pipeline_
 
 void clew_stats_of(const clew_provider *provider, clew_stats_data *out) {
     const struct clew__pipelines *pipelines;
+    struct clew__thread *thread;
     memset(out, 0, sizeof *out);
     clew__span_misuse(&out->null_spans, &out->stale_spans);
     out->bad_tokens = clew__context_bad_tokens();
@@ -393,12 +435,17 @@ void clew_stats_of(const clew_provider *provider, clew_stats_data *out) {
         provider = clew_provider_get_global();
     if (!provider)
         return;
+    /* A signal handler that interrupts this must not want the locks: inside, its calls do nothing. */
+    thread = clew__thread_enter();
+    if (!thread)
+        return;
     pthread_mutex_lock(&mutex);
     pipelines = provider->shut_down ? provider->all : atomic_load(&provider->pipelines);
     out->pipeline_count = pipelines->count;
     for (size_t i = 0; i < pipelines->count; i++)
         pipeline_stats(&pipelines->list[i], &out->pipelines[i]);
-    out->ended = clew__account_sum(provider->number, CLEW__ENDED);
+    out->ended = clew__account_sum(provider->number, CLEW__ENDED) +
+                 atomic_load_explicit(&provider->ended_uncounted, memory_order_acquire);
     out->open = clew__slot_count_open(provider);
     out->started = clew__account_sum(provider->number, CLEW__STARTED);
     out->not_recorded = clew__account_sum(provider->number, CLEW__NOT_RECORDED);
@@ -407,6 +454,7 @@ void clew_stats_of(const clew_provider *provider, clew_stats_data *out) {
     out->dropped_events = clew__account_sum(provider->number, CLEW__DROPPED_EVENTS);
     out->dropped_links = clew__account_sum(provider->number, CLEW__DROPPED_LINKS);
     pthread_mutex_unlock(&mutex);
+    clew__thread_leave(thread);
 }
 
 clew_stats_data clew_stats(void) {

@@ -51,6 +51,7 @@ struct clew_provider {
     clew_id_generator id_generator;    /* functions NULL: random */
     uint32_t number;                   /* of its accounts */
     bool shut_down;                    /* under the registry's lock */
+    _Atomic uint64_t ended_uncounted;  /* ended on a thread that has no memory for an account */
     const struct clew__pipelines *all; /* what was in use at the shutdown, for the books */
     struct clew__origin origin;
     struct clew_provider *next;
@@ -71,6 +72,9 @@ extern struct clew_tracer clew__default_tracer;
 
 /* Points all global tracers to a provider, or to none. */
 void clew__tracer_set_global_provider(struct clew_provider *provider);
+
+/* In the child of a fork: the lock that another thread of the parent may have held. */
+void clew__tracer_forked(void);
 
 /* Operations on null spans and on ended ones, ever since the start. */
 void clew__span_misuse(uint64_t *null_spans, uint64_t *stale_spans);

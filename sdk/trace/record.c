@@ -160,8 +160,11 @@ static void remove_key(struct clew__slot *slot, uint32_t hash, const char *key, 
 
 /* Makes the way free for a key: false, and counted, when it may not be set. */
 static bool admit_key(struct clew__slot *slot, const char *key, size_t key_size, uint32_t *hash) {
-    if (key_size == 0)
+    if (key_size == 0) {
+        slot->dropped_attributes++;
+        clew_log(CLEW_LOG_WARN, "span.key", "an attribute without a key was ignored");
         return false;
+    }
     *hash = clew__key_hash(key, key_size);
     if (slot->keys_seen & key_bit(*hash))
         remove_key(slot, *hash, key, key_size);
@@ -371,9 +374,11 @@ void clew__record_attributes(struct clew__slot *slot, const clew_attribute *attr
 
 /* ---- events, links, status, name ---- */
 
-static void write_dropped(struct clew__writer *writer, uint32_t field, uint32_t dropped) {
-    if (dropped)
-        clew__write_varint(writer, field, dropped);
+static void write_dropped(struct clew__slot *slot, struct clew__writer *writer, uint32_t field, uint32_t dropped) {
+    if (!dropped)
+        return;
+    clew__write_varint(writer, field, dropped);
+    say_dropped(slot, "attributes of an event or link");
 }
 
 void clew__record_event(struct clew__slot *slot, const char *name, size_t name_size, uint64_t time_unix_nano,
@@ -390,7 +395,7 @@ void clew__record_event(struct clew__slot *slot, const char *name, size_t name_s
     clew__write_fixed64(&writer, CLEW__EVENT_TIME, time_unix_nano);
     if (name_size)
         clew__write_text(&writer, CLEW__EVENT_NAME, name, name_size);
-    write_dropped(&writer, CLEW__EVENT_DROPPED_ATTRIBUTES,
+    write_dropped(slot, &writer, CLEW__EVENT_DROPPED_ATTRIBUTES,
                   clew__write_attributes(&writer, CLEW__EVENT_ATTRIBUTES, attributes, count,
                                          provider->limits.event_attribute_count, &provider->value_limits));
     clew__write_end(&writer, begun);
@@ -420,7 +425,7 @@ void clew__record_link(struct clew__slot *slot, const clew_span_context *context
     clew__write_bytes(&writer, CLEW__LINK_SPAN_ID, context->span_id, sizeof context->span_id);
     if (tracestate.size)
         clew__write_bytes(&writer, CLEW__LINK_TRACE_STATE, tracestate.data, tracestate.size);
-    write_dropped(&writer, CLEW__LINK_DROPPED_ATTRIBUTES,
+    write_dropped(slot, &writer, CLEW__LINK_DROPPED_ATTRIBUTES,
                   clew__write_attributes(&writer, CLEW__LINK_ATTRIBUTES, attributes, count,
                                          provider->limits.link_attribute_count, &provider->value_limits));
     clew__write_fixed32(&writer, CLEW__LINK_FLAGS,

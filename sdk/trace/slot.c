@@ -80,11 +80,14 @@ static void give_shared(struct clew__thread *thread, uint32_t count) {
     clew__lock_release(&lock);
 }
 
+/* Here and below a body is let go of before it is freed: the child of a fork in between would free it again. */
 static void free_body(struct clew__slot *slot) {
-    if (slot->body)
-        clew__charged_free(slot->body - CLEW__BODY_HEADROOM, CLEW__BODY_HEADROOM + slot->capacity);
+    uint8_t *body = slot->body;
+    uint32_t capacity = slot->capacity;
     slot->body = NULL;
     slot->capacity = 0;
+    if (body)
+        clew__charged_free(body - CLEW__BODY_HEADROOM, CLEW__BODY_HEADROOM + capacity);
 }
 
 void clew__slot_give(struct clew__thread *thread, struct clew__slot *slot) {
@@ -121,6 +124,7 @@ void *clew__slot_detach_body(struct clew__slot *slot, uint32_t *block_size) {
 
 bool clew__slot_reserve_slowly(struct clew__slot *slot, size_t more) {
     size_t entries = slot->attributes * sizeof(struct clew__key_entry), need, capacity = slot->capacity;
+    size_t old_size = CLEW__BODY_HEADROOM + slot->capacity;
     uint8_t *block, *old = slot->body - CLEW__BODY_HEADROOM;
     if (more > CLEW__SPAN_SIZE_MAX)
         return false;
@@ -139,9 +143,9 @@ bool clew__slot_reserve_slowly(struct clew__slot *slot, size_t more) {
     }
     memcpy(block + CLEW__BODY_HEADROOM, slot->body, slot->size);
     memcpy(block + CLEW__BODY_HEADROOM + capacity - entries, slot->body + slot->capacity - entries, entries);
-    clew__charged_free(old, CLEW__BODY_HEADROOM + slot->capacity);
     slot->body = block + CLEW__BODY_HEADROOM;
     slot->capacity = (uint32_t)capacity;
+    clew__charged_free(old, old_size);
     return true;
 }
 
@@ -193,7 +197,8 @@ static void after_fork_in_child(struct clew__thread *self) {
             atomic_store(&slot->provider, NULL);
             if (slot->capacity > CLEW__BODY_SIZE)
                 free_body(slot);
-            atomic_store(&slot->word, clew__slot_word(generation & CLEW__GENERATION_MASK, CLEW__SLOT_FREE));
+            generation &= CLEW__GENERATION_MASK;
+            atomic_store(&slot->word, clew__slot_word(generation ? generation : 1, CLEW__SLOT_FREE));
             slot->next_free = shared_free;
             shared_free = slot;
         }

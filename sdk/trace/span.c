@@ -8,6 +8,7 @@
 
 #include <clew/extend.h>
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -229,10 +230,12 @@ void clew_abi_span_set_error(uint64_t ref, const char *type, const char *message
 void clew_abi_span_set_error_format(uint64_t ref, const char *type, const char *format, ...) {
     char message[ERROR_MESSAGE_SIZE];
     va_list arguments;
+    int saved = errno;
     va_start(arguments, format);
     if (vsnprintf(message, sizeof message, format, arguments) < 0)
         message[0] = '\0';
     va_end(arguments);
+    errno = saved;
     clew_abi_span_set_error(ref, type, message);
 }
 
@@ -285,6 +288,7 @@ void clew__span_read_shared(uint64_t ref, const clew_tracestate **tracestate, in
 
 static void call_on_ending(struct clew__thread *thread, const struct clew__pipelines *pipelines,
                            clew_span span) {
+    int saved = errno; /* what the host's code does to it is not the caller's */
     thread->inside = 0;
     for (size_t i = 0; i < pipelines->count; i++) {
         const struct clew__pipeline *pipeline = &pipelines->list[i];
@@ -296,6 +300,7 @@ static void call_on_ending(struct clew__thread *thread, const struct clew__pipel
         clew__custom_leave(custom);
     }
     thread->inside = 1;
+    errno = saved;
 }
 
 /* The next BYTES member of encoded members, or nothing. */
@@ -342,9 +347,11 @@ static void offer_custom(struct clew__custom *custom, struct clew__thread *threa
     }
     if (custom->processor.on_end) {
         clew_span_view view = view_of(slot);
+        int saved = errno;
         thread->inside = 0;
         custom->processor.on_end(custom->processor.self, &view);
         thread->inside = 1;
+        errno = saved;
     }
     clew__custom_leave(custom);
     clew__account_add(account, CLEW__EXPORTED, 1);
@@ -373,10 +380,14 @@ static void offer(struct clew__thread *thread, struct clew__slot *slot,
     if (slot->capacity > CLEW__BODY_SIZE && slot->is_sampled) {
         uint8_t *body = slot->body;
         uint32_t capacity = slot->capacity;
-        if (clew__stream_offer(pipelines->list[last_stream].as.stream, thread, scope, body, slot->size, true,
-                               body - CLEW__BODY_HEADROOM, CLEW__BODY_HEADROOM + capacity)) {
-            slot->body = NULL;
-            slot->capacity = 0;
+        /* Let go of first: once the stream has it, the worker may free it, and the child of a fork would
+         * again. */
+        slot->body = NULL;
+        slot->capacity = 0;
+        if (!clew__stream_offer(pipelines->list[last_stream].as.stream, thread, scope, body, slot->size, true,
+                                body - CLEW__BODY_HEADROOM, CLEW__BODY_HEADROOM + capacity)) {
+            slot->body = body;
+            slot->capacity = capacity;
         }
     } else {
         clew__stream_offer(pipelines->list[last_stream].as.stream, thread, scope, slot->body, slot->size,
@@ -405,7 +416,9 @@ static void end_recording(struct clew__thread *thread, struct clew__slot *slot, 
     if (pipelines->has_on_ending) {
         clew_span span = {.ref = ref};
         clew__record_read_ids(slot, &span);
+        atomic_store_explicit(&slot->ender, thread, memory_order_relaxed);
         call_on_ending(thread, pipelines, span);
+        atomic_store_explicit(&slot->ender, NULL, memory_order_relaxed); /* from here on nobody may set */
     }
     clew__record_seal(slot);
     offer(thread, slot, pipelines);
@@ -413,6 +426,8 @@ static void end_recording(struct clew__thread *thread, struct clew__slot *slot, 
         if (slot->dropped_attributes | slot->dropped_events | slot->dropped_links)
             add_dropped(account, slot);
         clew__account_add(account, CLEW__ENDED, 1);
+    } else {
+        atomic_fetch_add(&provider->ended_uncounted, 1);
     }
 }
 
@@ -424,13 +439,12 @@ void clew_abi_span_end(uint64_t ref, uint64_t end_unix_nano) {
         return;
     slot = slot_of(ref);
     if (slot && lock(slot, generation, CLEW__SLOT_ENDING)) {
-        atomic_store_explicit(&slot->ender, thread, memory_order_relaxed);
         if (slot->is_recording)
             end_recording(thread, slot, ref, end_unix_nano);
-        atomic_store_explicit(&slot->ender, NULL, memory_order_relaxed);
         if (__builtin_expect(slot->tracestate != NULL, 0)) {
-            clew_tracestate_unref(slot->tracestate);
-            slot->tracestate = NULL;
+            const clew_tracestate *tracestate = slot->tracestate;
+            slot->tracestate = NULL; /* first, for the child of a fork in between */
+            clew_tracestate_unref(tracestate);
         }
         generation = (generation + 1) & CLEW__GENERATION_MASK;
         atomic_store_explicit(&slot->word, clew__slot_word(generation ? generation : 1, CLEW__SLOT_FREE),

@@ -7,6 +7,7 @@
 #include "sdk/sampling/sampler.h"
 #include "sdk/trace/record.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* How old a thread's reading of real time may be when a local root begins: a root costs one clock read, not
@@ -102,6 +103,7 @@ static clew_span_context parent_context(const struct clew__context_data *parent)
 /* The decision of a sampler that the quick way does not know. Its code may call Clew. */
 static void ask_sampler(struct birth *birth) {
     clew_sampling_parameters parameters = {.struct_size = sizeof parameters};
+    int saved;
     parameters.parent = parent_context(birth->parent);
     memcpy(parameters.trace_id, birth->span->trace_id, sizeof parameters.trace_id);
     parameters.name = birth->name;
@@ -110,10 +112,12 @@ static void ask_sampler(struct birth *birth) {
     parameters.attribute_count = birth->options->attribute_count;
     parameters.links = birth->options->links;
     parameters.link_count = birth->options->link_count;
+    saved = errno; /* what the host's code does to it is not the caller's */
     birth->thread->inside = 0;
     clew_sampler_should_sample((clew_sampler *)(uintptr_t)birth->provider->sampler, &parameters,
                                &birth->sampled);
     birth->thread->inside = 1;
+    errno = saved;
     birth->tracestate = birth->sampled.tracestate;
 }
 
@@ -153,6 +157,7 @@ static uint64_t open_generation(const struct clew__slot *slot) {
 
 static void call_on_start(struct birth *birth, const struct clew__pipelines *pipelines) {
     clew_span_context parent = parent_context(birth->parent);
+    int saved = errno;
     birth->thread->inside = 0;
     for (size_t i = 0; i < pipelines->count; i++) {
         const struct clew__pipeline *pipeline = &pipelines->list[i];
@@ -164,6 +169,7 @@ static void call_on_start(struct birth *birth, const struct clew__pipelines *pip
         clew__custom_leave(custom);
     }
     birth->thread->inside = 1;
+    errno = saved;
 }
 
 /* Fills a slot for a span that records, or that only has a tracestate to hand on. False: no memory. */
@@ -180,7 +186,8 @@ static bool be_born(struct birth *birth, struct clew_tracer *tracer) {
     slot->is_recording = recording;
     slot->is_sampled = birth->sampled.decision == CLEW_RECORD_AND_SAMPLE;
     slot->tracer = tracer;
-    atomic_store_explicit(&slot->provider, birth->provider, memory_order_relaxed);
+    /* One that only hands a tracestate on is no open span in the provider's books. */
+    atomic_store_explicit(&slot->provider, recording ? birth->provider : NULL, memory_order_relaxed);
     slot->tracestate = birth->tracestate ? clew_tracestate_ref(birth->tracestate) : NULL;
     slot->status = CLEW_STATUS_UNSET;
     slot->said_dropped = false;

@@ -98,6 +98,7 @@ static struct clew_tracer *get(struct clew_provider *owner, const char *name, co
     if (!name || !*name)
         clew_log(CLEW_LOG_INFO, "tracer.name",
                  "a tracer without a name was asked for; its scope has no name");
+    clew__library_setup(); /* for the lock below in the child of a fork */
     made = clew_memory_allocate(sizeof *made);
     if (!made)
         return &clew__default_tracer;
@@ -156,6 +157,10 @@ void clew__tracer_set_global_provider(struct clew_provider *provider) {
     for (struct clew_tracer *tracer = tracers; tracer; tracer = tracer->next)
         if (tracer->is_global)
             atomic_store_explicit(&tracer->provider, provider, memory_order_release);
+    clew__lock_release(&lock);
+}
+
+void clew__tracer_forked(void) {
     clew__lock_release(&lock);
 }
 

@@ -6,8 +6,10 @@
 
 #include <clew/clew.h>
 #include <clew/testing.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct kit {
     clew_memory_exporter *memory;
@@ -15,7 +17,7 @@ struct kit {
     clew_tracer *tracer;
 };
 
-static struct kit kit_with(const clew_provider_options *options) {
+static inline struct kit kit_with(const clew_provider_options *options) {
     struct kit kit = {clew_memory_exporter_new(0), clew_provider_new(options), NULL};
     clew_exporter exporter = clew_memory_exporter_as_exporter(kit.memory);
     cr_assert_eq(clew_provider_add_simple(kit.provider, &exporter), 0);

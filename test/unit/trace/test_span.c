@@ -196,7 +196,7 @@ Test(span, given_attributes_win_over_those_of_the_exception) {
     struct kit kit = kit_new();
     clew_attribute many[60];
     clew_attribute_view found;
-    static char names[60][8];
+    static char names[60][16];
     for (int i = 0; i < 60; i++) {
         snprintf(names[i], sizeof names[i], "k%d", i);
         many[i] = CLEW_KV(names[i], i);
