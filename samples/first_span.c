@@ -39,8 +39,9 @@ int main(int argc, char **argv) {
     clew_init("first-span");
     charge_card();
     clew_delivery delivery = clew_shutdown(timeout_ms);
+    clew_stats_data books = clew_stats();
 
-    if (delivery.status != 0 || delivery.delivered == 0) {
+    if (delivery.status != 0 || books.pipelines[0].exported == 0) {
         fprintf(stderr, "first_span: the span was not delivered: %s\n",
                 delivery.status ? clew_strerror(delivery.status) : "no exporter is set up");
         return 1;

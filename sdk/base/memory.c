@@ -15,6 +15,7 @@ static atomic_bool allocator_used;
 
 static _Atomic uint64_t budget_limit = BUDGET_DEFAULT;
 static _Atomic uint64_t budget_used;
+static atomic_bool limit_by_code;
 
 int clew_set_allocator(const clew_allocator *chosen) {
     static const clew_allocator none;
@@ -70,8 +71,14 @@ char *clew_memory_copy_text(const char *text, size_t size) {
 int clew_set_memory_limit(uint64_t bytes) {
     if (bytes < BUDGET_LEAST)
         return CLEW_EINVAL;
+    atomic_store(&limit_by_code, true);
     atomic_store(&budget_limit, bytes);
     return CLEW_OK;
+}
+
+void clew__budget_set_default_limit(uint64_t bytes) {
+    if (!atomic_load(&limit_by_code))
+        atomic_store(&budget_limit, bytes);
 }
 
 bool clew_budget_take(size_t size) {

@@ -12,6 +12,9 @@
 void *clew__charged_new(size_t size);
 void clew__charged_free(void *block, size_t size);
 
+/* The limit of CLEW_MEMORY_LIMIT: counts unless clew_set_memory_limit() was called. */
+void clew__budget_set_default_limit(uint64_t bytes);
+
 uint64_t clew__budget_used(void);
 uint64_t clew__budget_limit(void);
 

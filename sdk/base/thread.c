@@ -7,13 +7,14 @@
 #include "sdk/base/lock.h"
 #include "sdk/base/log.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define HOOKS_MAX 8
+#define HOOKS_MAX 12
 
 static const volatile uint32_t never_alive = 0;
 const volatile uint32_t *clew__process_alive = &never_alive;
@@ -32,6 +33,8 @@ static _Atomic uint64_t refused;
 /* From before the first hook of a fork to behind the last: hooks remember what they locked in plain
  * variables, which two threads that fork at once would take from each other. */
 static struct clew__lock forking = CLEW__LOCK_INIT;
+
+static bool locked_forking, locked_blocks; /* by the fork that is under way */
 
 static struct clew__thread_hooks hooks[HOOKS_MAX];
 static atomic_uint hook_count;
@@ -79,21 +82,23 @@ static void thread_exits(void *block) {
 
 static void before_fork(void) {
     unsigned count;
-    clew__lock_acquire(&forking);
+    locked_forking = clew__lock_acquire_bounded(&forking);
     count = atomic_load_explicit(&hook_count, memory_order_acquire);
     for (unsigned i = count; i-- > 0;)
         if (hooks[i].on_fork_prepare)
             hooks[i].on_fork_prepare();
-    clew__lock_acquire(&lock);
+    locked_blocks = clew__lock_acquire_bounded(&lock);
 }
 
 static void after_fork_in_parent(void) {
     unsigned count = atomic_load_explicit(&hook_count, memory_order_acquire);
-    clew__lock_release(&lock);
+    if (locked_blocks)
+        clew__lock_release(&lock);
     for (unsigned i = 0; i < count; i++)
         if (hooks[i].on_fork_parent)
             hooks[i].on_fork_parent();
-    clew__lock_release(&forking);
+    if (locked_forking)
+        clew__lock_release(&forking);
 }
 
 /* The child has one thread: the others' blocks are free for reuse, their hooks clean what those threads
@@ -120,6 +125,18 @@ static void after_fork_in_child(void) {
     clew__lock_release(&forking);
 }
 
+/* dlopen(3), where there is one: a fully static program has none, and nothing to unload. */
+extern void *dlopen(const char *file, int mode) __attribute__((weak));
+extern int dladdr(const void *address, Dl_info *info) __attribute__((weak));
+
+/* Keeps the object that holds this code in memory: it may be a plugin, and threads that outlive it will call
+ * back. */
+static void pin(void) {
+    Dl_info info;
+    if (dlopen && dladdr && dladdr(&setup_done, &info) && info.dli_fname)
+        dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
 static void setup(void) {
     size_t size = (size_t)sysconf(_SC_PAGESIZE);
     void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -129,6 +146,7 @@ static void setup(void) {
     madvise(page, size, MADV_WIPEONFORK);
     alive_page = page;
     *alive_page = 1;
+    pin();
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
     clew__process_alive = alive_page;
     atomic_store_explicit(&setup_done, true, memory_order_release);

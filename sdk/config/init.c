@@ -2,6 +2,7 @@
  * the cold path only. */
 #include "sdk/base/lock.h"
 #include "sdk/base/log.h"
+#include "sdk/base/memory.h"
 #include "sdk/base/thread.h"
 #include "sdk/config/options.h"
 #include "sdk/context/context.h"
@@ -132,7 +133,7 @@ int clew_init_with(const char *service_name, const clew_options *options) {
     result = clew__settings_load(options, &settings);
     if (result == CLEW_OK) {
         if (settings.memory_limit)
-            clew_set_memory_limit(settings.memory_limit);
+            clew__budget_set_default_limit(settings.memory_limit);
         result = install(service_name, &settings);
         clew__settings_fini(&settings);
     }

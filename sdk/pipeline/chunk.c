@@ -1,16 +1,99 @@
-/* No state. */
+/* Owns the spare chunks, of the two sizes that threads fill, under a lock: threads that record allocate none
+ * once the pipeline is warm. Any thread. */
 #include "sdk/pipeline/chunk.h"
 
 #include "proto/otlp.h"
+#include "sdk/base/lock.h"
 #include "sdk/base/memory.h"
+
+/* Of the memory budget, the part that spare chunks may keep. */
+#define SPARE_SHARE 64u
+
+static struct clew__lock lock = CLEW__LOCK_INIT;
+static struct clew__chunk *spare[2]; /* large, small */
+static uint64_t spare_bytes;
+static bool locked_for_fork;
 
 /* A body's block holds, in front of the span's bytes: the chunk, a record, a tag of one byte and a length. */
 _Static_assert(sizeof(struct clew__chunk) + CLEW__RECORD_SIZE + 1 + 5 <= CLEW__BODY_HEADROOM,
                "a body leaves room to become a chunk");
 
+static struct clew__chunk **spares_of(size_t block_size) {
+    if (block_size == sizeof(struct clew__chunk) + CLEW__CHUNK_LARGE)
+        return &spare[0];
+    return block_size == sizeof(struct clew__chunk) + CLEW__CHUNK_SMALL ? &spare[1] : NULL;
+}
+
+static struct clew__chunk *take_spare(size_t size) {
+    struct clew__chunk **spares = spares_of(size), *chunk;
+    if (!spares)
+        return NULL;
+    clew__lock_acquire(&lock);
+    chunk = *spares;
+    if (chunk) {
+        *spares = chunk->next;
+        spare_bytes -= size;
+    }
+    clew__lock_release(&lock);
+    return chunk;
+}
+
+static bool keep_spare(struct clew__chunk *chunk) {
+    struct clew__chunk **spares = spares_of(chunk->block_size);
+    bool kept;
+    if (!spares)
+        return false;
+    clew__lock_acquire(&lock);
+    kept = spare_bytes + chunk->block_size <= clew__budget_limit() / SPARE_SHARE;
+    if (kept) {
+        chunk->next = *spares;
+        *spares = chunk;
+        spare_bytes += chunk->block_size;
+    }
+    clew__lock_release(&lock);
+    return kept;
+}
+
+void clew__chunk_free_spares(void) {
+    for (int i = 0; i < 2; i++) {
+        struct clew__chunk *chunk, *next;
+        clew__lock_acquire(&lock);
+        chunk = spare[i];
+        spare[i] = NULL;
+        clew__lock_release(&lock);
+        for (; chunk; chunk = next) {
+            uint32_t size = chunk->block_size;
+            next = chunk->next;
+            clew__lock_acquire(&lock);
+            spare_bytes -= size;
+            clew__lock_release(&lock);
+            clew__charged_free(chunk, size);
+        }
+    }
+}
+
+void clew__chunk_before_fork(void) {
+    locked_for_fork = clew__lock_acquire_bounded(&lock);
+}
+
+void clew__chunk_after_fork_in_parent(void) {
+    if (locked_for_fork)
+        clew__lock_release(&lock);
+}
+
+void clew__chunk_after_fork_in_child(void) {
+    if (!locked_for_fork) {
+        spare[0] = spare[1] = NULL; /* somebody was at it */
+        spare_bytes = 0;
+    }
+    clew__lock_release(&lock);
+}
+
 struct clew__chunk *clew__chunk_new(uint32_t capacity) {
     size_t size = sizeof(struct clew__chunk) + capacity;
-    struct clew__chunk *chunk = clew__charged_new(size);
+    struct clew__chunk *chunk = take_spare(size);
+    if (!chunk)
+        chunk = clew__charged_new(size);
     if (!chunk)
         return NULL;
     memset(chunk, 0, sizeof *chunk);
@@ -20,7 +103,7 @@ struct clew__chunk *clew__chunk_new(uint32_t capacity) {
 }
 
 void clew__chunk_free(struct clew__chunk *chunk) {
-    if (chunk)
+    if (chunk && !keep_spare(chunk))
         clew__charged_free(chunk, chunk->block_size);
 }
 

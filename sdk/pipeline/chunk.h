@@ -29,9 +29,19 @@ struct clew__chunk {
     uint8_t data[];
 };
 
+/* What threads fill; chunks of these sizes are kept and used again. */
+#define CLEW__CHUNK_LARGE (16u << 10)
+#define CLEW__CHUNK_SMALL (4u << 10)
+
 /* A chunk with room for `capacity` bytes of records; NULL when the budget or memory is used up. */
 struct clew__chunk *clew__chunk_new(uint32_t capacity);
 void clew__chunk_free(struct clew__chunk *chunk);
+/* When nothing is exported any more. */
+void clew__chunk_free_spares(void);
+
+void clew__chunk_before_fork(void);
+void clew__chunk_after_fork_in_parent(void);
+void clew__chunk_after_fork_in_child(void);
 
 /* Bytes that a span of `size` takes in a chunk. */
 size_t clew__chunk_need(size_t span_size);

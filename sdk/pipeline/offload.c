@@ -236,6 +236,11 @@ static void local_forked(void *self) {
         offload->inner.forked(offload->inner.self);
 }
 
+static int wrapped_flush(void *self, uint32_t timeout_ms) {
+    const clew_exporter *inner = &((struct offload *)self)->inner;
+    return inner->flush(inner->self, timeout_ms);
+}
+
 int clew__offload_wrap(const clew_exporter *exporter, clew_exporter *out) {
     struct offload *offload;
     if (exporter->start) {
@@ -256,6 +261,7 @@ int clew__offload_wrap(const clew_exporter *exporter, clew_exporter *out) {
     out->flags = exporter->flags;
     out->name = exporter->name;
     out->self = offload;
+    out->flush = exporter->flush ? wrapped_flush : NULL;
     if (exporter->flags & CLEW_EXPORTER_LOCAL) {
         out->start = local_start;
         out->step = local_step;

@@ -98,14 +98,35 @@ void clew__simple_offer(struct clew__simple *simple, struct clew__thread *thread
     clew__account_add(account, fate, 1);
 }
 
-bool clew__simple_close(struct clew__simple *simple, uint64_t deadline) {
+static bool lock_until(struct clew__simple *simple, uint64_t deadline) {
     unsigned round = 0;
-    bool was_closed;
     while (pthread_mutex_trylock(&simple->mutex) != 0) {
         if (clew__monotonic_nano() >= deadline)
             return false;
         clew__wait_a_little(round++);
     }
+    return true;
+}
+
+int clew__simple_flush(struct clew__simple *simple, uint64_t deadline) {
+    uint64_t now;
+    int result = CLEW_OK;
+    if (!simple->exporter.flush)
+        return CLEW_OK;
+    if (!lock_until(simple, deadline))
+        return CLEW_ETIMEDOUT;
+    now = clew__monotonic_nano();
+    if (!simple->closed)
+        result = simple->exporter.flush(
+            simple->exporter.self, deadline > now ? (uint32_t)((deadline - now) / CLEW__NANO_PER_MILLI) : 0);
+    pthread_mutex_unlock(&simple->mutex);
+    return result;
+}
+
+bool clew__simple_close(struct clew__simple *simple, uint64_t deadline) {
+    bool was_closed;
+    if (!lock_until(simple, deadline))
+        return false;
     was_closed = simple->closed;
     simple->closed = true; /* first, for the child of a fork in between */
     if (!was_closed && simple->exporter.destroy)

@@ -17,6 +17,9 @@ struct clew__simple *clew__simple_new(const clew_exporter *exporter, struct clew
 void clew__simple_offer(struct clew__simple *simple, struct clew__thread *thread,
                         const struct clew__scope *scope, const uint8_t *span, size_t size, bool sampled);
 
+/* Has the exporter write out what it buffers itself, once no export runs; CLEW_ETIMEDOUT at the deadline. */
+int clew__simple_flush(struct clew__simple *simple, uint64_t deadline);
+
 /* Destroys the exporter; waits for an export that is running, at most until the deadline. */
 bool clew__simple_close(struct clew__simple *simple, uint64_t deadline);
 /* Only one that was never published. */

@@ -8,12 +8,12 @@
 #include "sdk/pipeline/offload.h"
 #include "sdk/pipeline/worker.h"
 
-#define CHUNK_LARGE (16u << 10)
-#define CHUNK_SMALL (4u << 10)
 #define MANY_THREADS 16u /* from here on chunks are small: idle threads hold none, busy ones little */
 #define CREDITS_A_CHUNK 64u
 /* A chunk that cannot take another span of common size is pushed. */
 #define ROOM_WORTH_KEEPING 512u
+/* A queue of fewer bytes than so many large chunks is cut into small ones. */
+#define TIGHT_CHUNKS 8u
 #define BATCHES_IN_A_ROW 16
 #define SAY_DROPPED_NANO CLEW__NANO_PER_SECOND
 
@@ -224,14 +224,13 @@ static bool push_alone(struct clew__stream *stream, struct clew__account *accoun
 }
 
 /* A chunk with credits and room for the span, or NULL and the drop counted. */
-static struct clew__chunk *obtain_chunk(struct clew__stream *stream, struct clew__account *account,
-                                        size_t need) {
-    uint32_t capacity = clew__thread_count() > MANY_THREADS ? CHUNK_SMALL : CHUNK_LARGE;
-    uint32_t credits;
+static struct clew__chunk *obtain_chunk(struct clew__stream *stream, struct clew__account *account) {
+    bool tight =
+        stream->options.max_queue_bytes && stream->options.max_queue_bytes < TIGHT_CHUNKS * CLEW__CHUNK_LARGE;
+    bool small = stream->immediate || tight || clew__thread_count() > MANY_THREADS;
+    uint32_t capacity = small ? CLEW__CHUNK_SMALL : CLEW__CHUNK_LARGE;
+    uint32_t credits = obtain_credits(stream, fair_credits(stream));
     struct clew__chunk *chunk;
-    if (stream->immediate || need > capacity)
-        capacity = (uint32_t)need;
-    credits = obtain_credits(stream, fair_credits(stream));
     if (credits == 0) {
         clew__account_add(account, CLEW__DROPPED_QUEUE_FULL, 1);
         return NULL;
@@ -270,7 +269,7 @@ bool clew__stream_offer(struct clew__stream *stream, struct clew__thread *thread
         clew__account_add(account, CLEW__DROPPED_SHUTDOWN, 1);
         return false;
     }
-    if (body || need > CHUNK_SMALL)
+    if (body || need > CLEW__CHUNK_SMALL)
         return push_alone(stream, account, scope, span, size, body, body_size);
 
     chunk = atomic_exchange_explicit(&account->chunk, &being_filled, memory_order_acquire);
@@ -279,7 +278,7 @@ bool clew__stream_offer(struct clew__stream *stream, struct clew__thread *thread
         chunk = NULL;
     }
     if (!chunk)
-        chunk = obtain_chunk(stream, account, need);
+        chunk = obtain_chunk(stream, account);
     if (chunk) {
         clew__chunk_append(chunk, scope, span, size);
         if (chunk->credits == 0 || chunk->capacity - chunk->end < ROOM_WORTH_KEEPING) {
@@ -449,7 +448,29 @@ static uint64_t drop_queue(struct clew__stream *stream) {
     }
 }
 
+int clew__stream_flush_exporter(struct clew__stream *stream, uint32_t timeout_ms) {
+    int result = CLEW_OK;
+    if (!stream->exporter.flush)
+        return CLEW_OK;
+    atomic_fetch_add(&stream->flushing, 1);
+    if (atomic_load(&stream->phase) == CLEW__STREAM_OPEN)
+        result = stream->exporter.flush(stream->exporter.self, timeout_ms);
+    atomic_fetch_sub(&stream->flushing, 1);
+    return result;
+}
+
+/* No new ones come while the stream closes. One that does not return keeps its exporter. */
+static bool wait_for_flushes(struct clew__stream *stream) {
+    for (unsigned round = 0; atomic_load(&stream->flushing) > 0; round++) {
+        if (clew__monotonic_nano() >= stream->close_deadline)
+            return false;
+        clew__wait_a_little(round);
+    }
+    return true;
+}
+
 static void close_stream(struct clew__stream *stream) {
+    void (*destroy)(void *self);
     uint64_t dropped;
     if (stream->in_flight)
         cancel(stream, "shut down before it was delivered");
@@ -458,9 +479,12 @@ static void close_stream(struct clew__stream *stream) {
         clew_log(CLEW_LOG_WARN, "shutdown",
                  "%llu span%s not delivered: shut down before there was time to send",
                  (unsigned long long)dropped, dropped == 1 ? "" : "s");
-    stream->exporter.forked = NULL; /* first, for the child of a fork in between */
-    if (stream->exporter.destroy)
-        stream->exporter.destroy(stream->exporter.self);
+    /* In this order, so that the child of a fork in between leaves it alone. */
+    destroy = stream->exporter.destroy;
+    stream->exporter.destroy = NULL;
+    stream->exporter.forked = NULL;
+    if (destroy && wait_for_flushes(stream))
+        destroy(stream->exporter.self);
     clew__worker_lock_books();
     atomic_store_explicit(&stream->phase, CLEW__STREAM_CLOSED, memory_order_release);
     clew__worker_unlock_books();
@@ -509,6 +533,10 @@ void clew__stream_step(struct clew__stream *stream, const clew_poll *polled, uin
             *wake = now;
             break;
         }
+        /* A shutdown may have been asked for, and its deadline passed, while a local exporter was at work. */
+        closing = atomic_load_explicit(&stream->phase, memory_order_acquire) == CLEW__STREAM_CLOSING;
+        if (closing && clew__monotonic_nano() >= stream->close_deadline)
+            break;
         /* Full batches do not put the tick off: what an idle thread holds waits for it. */
         if (now - stream->last_tick >= stream->options.schedule_delay_ms * CLEW__NANO_PER_MILLI || closing) {
             collect_into_queue(stream);
@@ -521,8 +549,6 @@ void clew__stream_step(struct clew__stream *stream, const clew_poll *polled, uin
             return;
         }
         if (!more)
-            break;
-        if (closing && clew__monotonic_nano() >= stream->close_deadline)
             break;
     }
     if (!stream->immediate) {
@@ -579,14 +605,17 @@ void clew__stream_stats(struct clew__stream *stream, clew_pipeline_stats *out) {
 
 void clew__stream_before_fork(void) {
     locked_for_fork = clew__lock_acquire_bounded(&lock);
+    clew__chunk_before_fork();
 }
 
 void clew__stream_after_fork_in_parent(void) {
+    clew__chunk_after_fork_in_parent();
     if (locked_for_fork)
         clew__lock_release(&lock);
 }
 
 void clew__stream_reset_lock(void) {
+    clew__chunk_after_fork_in_child();
     clew__lock_release(&lock);
 }
 

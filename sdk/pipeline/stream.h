@@ -27,6 +27,7 @@ struct clew__stream {
     struct clew__origin *origin;
 
     _Atomic int phase;
+    _Atomic uint32_t flushing; /* calls into the exporter's flush: it is destroyed when there is none */
 
     /* The queue: under the pipeline lock. */
     struct clew__chunk *head, *tail;
@@ -75,6 +76,9 @@ bool clew__stream_offer(struct clew__stream *stream, struct clew__thread *thread
 void clew__stream_collect(struct clew__stream *stream, uint64_t deadline);
 /* The position of the last span pushed. */
 uint64_t clew__stream_position(struct clew__stream *stream);
+
+/* Has the exporter write out what it buffers itself. On the calling thread. */
+int clew__stream_flush_exporter(struct clew__stream *stream, uint32_t timeout_ms);
 
 void clew__stream_stats(struct clew__stream *stream, clew_pipeline_stats *out);
 

@@ -86,6 +86,7 @@ static bool forget_closed(void) {
     }
     any = streams != NULL;
     if (!any) {
+        clew__chunk_free_spares();
         atomic_store(&running, false);
         pthread_cond_broadcast(&changed);
     }

@@ -65,6 +65,7 @@ static void setup(void) {
                                                     after_fork_in_child};
     clew__context_setup();
     clew__slot_setup();
+    clew__tracer_setup();
     clew__worker_setup();
     clew__thread_register_hooks(&hooks);
 }
@@ -330,32 +331,44 @@ static void note(clew_delivery *delivery, int status) {
         delivery->status = status;
 }
 
+/* Without a lock held: the program's code runs. */
+static int flush_behind(const struct clew__pipeline *pipeline, uint64_t deadline) {
+    struct clew__custom *custom = pipeline->as.custom;
+    int result = CLEW_OK;
+    switch (pipeline->kind) {
+    case CLEW__PIPELINE_STREAM:
+        return clew__stream_flush_exporter(pipeline->as.stream, ms_until(deadline));
+    case CLEW__PIPELINE_SIMPLE:
+        return clew__simple_flush(pipeline->as.simple, deadline);
+    case CLEW__PIPELINE_CUSTOM:
+        if (!custom->processor.flush || !clew__custom_enter(custom))
+            break;
+        result = custom->processor.flush(custom->processor.self, ms_until(deadline));
+        clew__custom_leave(custom);
+        break;
+    }
+    return result;
+}
+
 clew_delivery clew_provider_flush(clew_provider *provider, uint32_t timeout_ms) {
     uint64_t deadline = clew__deadline(timeout_ms);
     struct clew__stream *streams[CLEW_PIPELINES_MAX];
     const struct clew__pipelines *pipelines;
     struct clew__worker_result result;
     clew_delivery delivery = {CLEW_ESHUTDOWN, 0, 0, 0};
-    if (!provider)
+    struct clew__thread *thread = provider ? clew__thread_enter() : NULL;
+    if (!thread)
         return delivery;
-    pipelines = atomic_load(&provider->pipelines);
     pthread_mutex_lock(&mutex);
-    if (provider->shut_down)
-        pipelines = NULL;
+    pipelines = provider->shut_down ? NULL : atomic_load(&provider->pipelines);
     pthread_mutex_unlock(&mutex);
-    if (!pipelines)
-        return delivery;
-    result = clew__worker_flush(streams, streams_of(pipelines, streams), deadline);
-    delivery = delivery_of(&result);
-    for (size_t i = 0; i < pipelines->count; i++) {
-        struct clew__custom *custom = pipelines->list[i].as.custom;
-        const clew_processor *processor = &custom->processor;
-        if (pipelines->list[i].kind != CLEW__PIPELINE_CUSTOM || !processor->flush ||
-            !clew__custom_enter(custom))
-            continue;
-        note(&delivery, processor->flush(processor->self, ms_until(deadline)));
-        clew__custom_leave(custom);
+    if (pipelines) {
+        result = clew__worker_flush(streams, streams_of(pipelines, streams), deadline);
+        delivery = delivery_of(&result);
     }
+    clew__thread_leave(thread);
+    for (size_t i = 0; pipelines && i < pipelines->count; i++)
+        note(&delivery, flush_behind(&pipelines->list[i], deadline));
     return delivery;
 }
 
@@ -376,14 +389,19 @@ static const struct clew__pipelines *take_pipelines(struct clew_provider *provid
 clew_delivery clew_provider_shutdown(clew_provider *provider, uint32_t timeout_ms) {
     uint64_t deadline = clew__deadline(timeout_ms);
     struct clew__stream *streams[CLEW_PIPELINES_MAX];
-    const struct clew__pipelines *pipelines = provider ? take_pipelines(provider) : NULL;
+    const struct clew__pipelines *pipelines;
     struct clew__worker_result result;
     clew_delivery delivery = {CLEW_ESHUTDOWN, 0, 0, 0};
-    if (!pipelines)
+    struct clew__thread *thread = provider ? clew__thread_enter() : NULL;
+    if (!thread)
         return delivery;
-    result = clew__worker_close(streams, streams_of(pipelines, streams), deadline);
-    delivery = delivery_of(&result);
-    for (size_t i = 0; i < pipelines->count; i++) {
+    pipelines = take_pipelines(provider);
+    if (pipelines) {
+        result = clew__worker_close(streams, streams_of(pipelines, streams), deadline);
+        delivery = delivery_of(&result);
+    }
+    clew__thread_leave(thread);
+    for (size_t i = 0; pipelines && i < pipelines->count; i++) {
         const struct clew__pipeline *pipeline = &pipelines->list[i];
         if (pipeline->kind == CLEW__PIPELINE_CUSTOM) {
             const clew_processor *processor = &pipeline->as.custom->processor;
@@ -432,7 +450,7 @@ void clew_stats_of(const clew_provider *provider, clew_stats_data *out) {
     out->memory_used = clew__budget_used();
     out->memory_limit = clew__budget_limit();
     if (!provider)
-        provider = clew_provider_get_global();
+        provider = clew__tracer_last_global_provider();
     if (!provider)
         return;
     /* A signal handler that interrupts this must not want the locks: inside, its calls do nothing. */

@@ -76,6 +76,11 @@ void clew__tracer_set_global_provider(struct clew_provider *provider);
 /* In the child of a fork: the lock that another thread of the parent may have held. */
 void clew__tracer_forked(void);
 
+/* The provider that is global, or was it last; NULL when there was none. */
+const struct clew_provider *clew__tracer_last_global_provider(void);
+
+void clew__tracer_setup(void);
+
 /* Operations on null spans and on ended ones, ever since the start. */
 void clew__span_misuse(uint64_t *null_spans, uint64_t *stale_spans);
 

@@ -374,7 +374,8 @@ void clew__record_attributes(struct clew__slot *slot, const clew_attribute *attr
 
 /* ---- events, links, status, name ---- */
 
-static void write_dropped(struct clew__slot *slot, struct clew__writer *writer, uint32_t field, uint32_t dropped) {
+static void write_dropped(struct clew__slot *slot, struct clew__writer *writer, uint32_t field,
+                          uint32_t dropped) {
     if (!dropped)
         return;
     clew__write_varint(writer, field, dropped);

@@ -80,7 +80,8 @@ static void give_shared(struct clew__thread *thread, uint32_t count) {
     clew__lock_release(&lock);
 }
 
-/* Here and below a body is let go of before it is freed: the child of a fork in between would free it again. */
+/* Here and below a body is let go of before it is freed: the child of a fork in between would free it again.
+ */
 static void free_body(struct clew__slot *slot) {
     uint8_t *body = slot->body;
     uint32_t capacity = slot->capacity;

@@ -12,6 +12,8 @@
 static struct clew__lock lock = CLEW__LOCK_INIT;
 static struct clew_tracer *tracers;
 static struct clew_provider *global_provider;
+static struct clew_provider *last_global_provider; /* for the books after its shutdown */
+static bool locked_for_fork;
 
 struct clew_tracer clew__default_tracer = {.is_global = true};
 
@@ -95,6 +97,7 @@ static struct clew_tracer *find(const struct clew_tracer *like) {
 static struct clew_tracer *get(struct clew_provider *owner, const char *name, const char *version,
                                const char *schema_url, const clew_attribute *attributes, size_t count) {
     struct clew_tracer *made, *found;
+    clew__library_setup();
     if (!name || !*name)
         clew_log(CLEW_LOG_INFO, "tracer.name",
                  "a tracer without a name was asked for; its scope has no name");
@@ -124,15 +127,28 @@ static struct clew_tracer *get(struct clew_provider *owner, const char *name, co
     return found;
 }
 
+/* Inside, so that a signal handler that interrupts this does not want the lock. */
+static struct clew_tracer *enter_and_get(struct clew_provider *owner, const char *name, const char *version,
+                                         const char *schema_url, const clew_attribute *attributes,
+                                         size_t count) {
+    struct clew__thread *thread = clew__thread_enter();
+    struct clew_tracer *tracer;
+    if (!thread)
+        return &clew__default_tracer;
+    tracer = get(owner, name, version, schema_url, attributes, count);
+    clew__thread_leave(thread);
+    return tracer;
+}
+
 clew_tracer *clew_tracer_get(const char *name, const char *version, const char *schema_url,
                              const clew_attribute *attributes, size_t attribute_count) {
-    return get(NULL, name, version, schema_url, attributes, attribute_count);
+    return enter_and_get(NULL, name, version, schema_url, attributes, attribute_count);
 }
 
 clew_tracer *clew_provider_tracer(clew_provider *provider, const char *name, const char *version,
                                   const char *schema_url, const clew_attribute *attributes,
                                   size_t attribute_count) {
-    return get(provider, name, version, schema_url, attributes, attribute_count);
+    return enter_and_get(provider, name, version, schema_url, attributes, attribute_count);
 }
 
 clew_tracer *clew_tracer_default(void) {
@@ -153,6 +169,8 @@ bool clew_tracer_enabled(const clew_tracer *tracer, const void *reserved) {
 void clew__tracer_set_global_provider(struct clew_provider *provider) {
     clew__lock_acquire(&lock);
     global_provider = provider;
+    if (provider)
+        last_global_provider = provider;
     atomic_store_explicit(&clew__default_tracer.provider, provider, memory_order_release);
     for (struct clew_tracer *tracer = tracers; tracer; tracer = tracer->next)
         if (tracer->is_global)
@@ -162,6 +180,34 @@ void clew__tracer_set_global_provider(struct clew_provider *provider) {
 
 void clew__tracer_forked(void) {
     clew__lock_release(&lock);
+}
+
+const struct clew_provider *clew__tracer_last_global_provider(void) {
+    const struct clew_provider *last;
+    clew__lock_acquire(&lock);
+    last = last_global_provider;
+    clew__lock_release(&lock);
+    return last;
+}
+
+static void before_fork(void) {
+    locked_for_fork = clew__lock_acquire_bounded(&lock);
+}
+
+static void after_fork_in_parent(void) {
+    if (locked_for_fork)
+        clew__lock_release(&lock);
+}
+
+static void after_fork_in_child(struct clew__thread *self) {
+    (void)self;
+    clew__lock_release(&lock);
+}
+
+void clew__tracer_setup(void) {
+    static const struct clew__thread_hooks hooks = {NULL, before_fork, after_fork_in_parent,
+                                                    after_fork_in_child};
+    clew__thread_register_hooks(&hooks);
 }
 
 clew_provider *clew_provider_get_global(void) {

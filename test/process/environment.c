@@ -74,7 +74,8 @@ int main(void) {
     tap_ok(user && strcmp(user, "ada") == 0, "baggage is joined too");
     clew_shutdown(5000);
     char *text = content_of(path);
-    tap_ok(count_in(text, "\"parentSpanId\":\"00f067aa0ba902b7\"") == 2, "the parent is the one of the environment");
+    tap_ok(count_in(text, "\"parentSpanId\":\"00f067aa0ba902b7\"") == 2,
+           "the parent is the one of the environment");
     tap_ok(count_in(text, "\"traceState\":\"vendor=value\"") == 2, "and its tracestate is kept");
     free(text);
     unlink(path);

@@ -124,13 +124,14 @@ int main(void) {
         int status;
         uint64_t before = clew_monotonic_nano();
         unsigned arrived = arrives(cases[i].run, &status);
-        tap_ok(arrived == cases[i].expected && status == 7, "%s (%u arrived, status %d, %u ms)", cases[i].name,
-               arrived, status, milliseconds_since(before));
+        tap_ok(arrived == cases[i].expected && status == 7, "%s (%u arrived, status %d, %u ms)",
+               cases[i].name, arrived, status, milliseconds_since(before));
     }
     int status;
     uint64_t before = clew_monotonic_nano();
     arrives(with_an_exporter_that_never_returns, &status);
     tap_ok(status == 7 && milliseconds_since(before) < (SANITIZED ? 2000 : 450),
-           "an exporter that never returns holds the exit up for 300 ms at most (%u ms)", milliseconds_since(before));
+           "an exporter that never returns holds the exit up for 300 ms at most (%u ms)",
+           milliseconds_since(before));
     return tap_done();
 }

@@ -57,7 +57,8 @@ static void with_one_thread(void) {
     hex_of(scope.span.span_id, hex);
     snprintf(what, sizeof what, "\"parentSpanId\":\"%s\"", hex);
     tap_ok(count_in(text, what) == 1, "the child's span has the inherited one as parent");
-    tap_ok(strstr(text, "the child\"") == NULL || !strstr(text, "\"from\""), "the child changed nothing of the parent's");
+    tap_ok(strstr(text, "the child\"") == NULL || !strstr(text, "\"from\""),
+           "the child changed nothing of the parent's");
     snprintf(what, sizeof what, "\"process.pid\",\"value\":{\"intValue\":\"%d\"}", (int)child);
     tap_ok(count_in(text, what) == 1, "process.pid is the child's");
     snprintf(what, sizeof what, "\"process.pid\",\"value\":{\"intValue\":\"%d\"}", (int)getpid());
@@ -152,7 +153,8 @@ static void pipe_forked(void *self) {
 
 static void while_an_exporter_is_busy(void) {
     static struct pipe_exporter own = {.holds = true};
-    clew_exporter exporter = {.name = "pipe", .self = &own, .export_batch = pipe_export, .forked = pipe_forked};
+    clew_exporter exporter = {
+        .name = "pipe", .self = &own, .export_batch = pipe_export, .forked = pipe_forked};
     clew_batch_options options = clew_batch_options_default();
     int ends[2];
     char bytes[256];
@@ -262,7 +264,8 @@ static void from_a_thread_while_others_record(void) {
     tap_ok(atomic_load(&children_bad) == 0, "%d forks while 4 threads record: %u children failed", FORKS,
            atomic_load(&children_bad));
     tap_ok(spans_named(path, "child") == FORKS * 20, "every span of the children arrives once");
-    tap_ok(spans_named(path, "parent") == data.pipelines[0].exported, "every span of the parent arrives once");
+    tap_ok(spans_named(path, "parent") == data.pipelines[0].exported,
+           "every span of the parent arrives once");
     tap_ok(data.open == 0 && data.pipelines[0].pending == 0, "nothing is left in the parent");
     unlink(path);
 }

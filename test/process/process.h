@@ -1,4 +1,5 @@
-/* What the tests of processes share: files of spans that several processes write, and how to read them back. */
+/* What the tests of processes share: files of spans that several processes write, and how to read them back.
+ */
 #ifndef CLEW_TEST_PROCESS_H
 #define CLEW_TEST_PROCESS_H
 

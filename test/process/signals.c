@@ -53,8 +53,8 @@ static void storm(clew_provider *provider, const char *name, unsigned wanted) {
     clew_stats_data data;
     clew_stats_of(provider, &data);
     const clew_pipeline_stats *p = &data.pipelines[0];
-    tap_ok((unsigned)handled >= wanted, "%s: %d signals handled while %lu spans were made", name, (int)handled,
-           (unsigned long)made);
+    tap_ok((unsigned)handled >= wanted, "%s: %d signals handled while %lu spans were made", name,
+           (int)handled, (unsigned long)made);
     tap_ok(data.open == 0 && data.started == data.ended, "%s: no span is left open (%lu)", name,
            (unsigned long)data.open);
     tap_ok(p->offered == data.ended && p->pending == 0 &&

@@ -1,4 +1,5 @@
-/* Contexts and scopes across threads: ended parents, foreign tokens, longjmp, threads that leave spans open. */
+/* Contexts and scopes across threads: ended parents, foreign tokens, longjmp, threads that leave spans open.
+ */
 #include "threads.h"
 
 #include <setjmp.h>
@@ -20,7 +21,8 @@ static bool child_of_parent(const clew_span_view *view) {
     clew_span_data data = clew_span_view_data(view);
     if (data.name.size != 5 || memcmp(data.name.data, "child", 5) != 0)
         return true;
-    return memcmp(data.parent_span_id, parent.span_id, 8) == 0 && memcmp(data.trace_id, parent.trace_id, 16) == 0;
+    return memcmp(data.parent_span_id, parent.span_id, 8) == 0 &&
+           memcmp(data.trace_id, parent.trace_id, 16) == 0;
 }
 
 static void *churns(void *argument) {
@@ -49,7 +51,8 @@ static void ended_parent_stays_parent(void) {
     pthread_join(thread, NULL);
     tap_ok(clew_context_detach(token) == 0, "the token is still good");
     clew_provider_flush(provider, 20000);
-    tap_ok(counter.bad == 0, "%u children of an ended span whose slot serves others have it as parent", count);
+    tap_ok(counter.bad == 0, "%u children of an ended span whose slot serves others have it as parent",
+           count);
     counter.is_good = NULL;
 }
 

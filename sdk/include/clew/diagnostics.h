@@ -91,11 +91,11 @@ typedef struct clew_stats_data {
 
 struct clew_provider;
 
-/** The books of a provider (NULL: the global one) and of the process. Any thread; takes a lock; does not
- * disturb recording. */
+/** The books of a provider (NULL: the global one, or the last that was it) and of the process. Any thread;
+ * takes a lock; does not disturb recording. */
 CLEW_API void clew_stats_of(const struct clew_provider *provider, clew_stats_data *out);
 
-/** The books of the global provider. */
+/** The books of the global provider; after a shutdown, of the one that was shut down. */
 CLEW_API clew_stats_data clew_stats(void);
 
 CLEW_END_DECLS

@@ -68,8 +68,8 @@ typedef struct clew_exporter {
     const char *name; /**< for messages and books: "otlp_http_span_exporter"; lives as long as the exporter */
     void *self;
 
-    /** Exports within `timeout_ms` (0: no limit) and says how it went. Its answer counts even when it comes
-     * late. */
+    /** Exports within `timeout_ms` (0: no limit) and says how it went. After that time the spans count as
+     * unknown, and the next batch waits until this call returns. */
     clew_export_outcome (*export_batch)(void *self, const clew_batch *batch, uint32_t timeout_ms,
                                         clew_export_report *report);
 
@@ -86,7 +86,9 @@ typedef struct clew_exporter {
     /** Gives the batch up at once. Returns UNKNOWN when some of it may have arrived, else FAILED. */
     clew_export_outcome (*cancel)(void *self);
 
-    /** May be NULL: writes out what the exporter itself buffers, within the time. Returns 0 or an error. */
+    /** May be NULL: writes out what the exporter itself buffers, within the time. Runs on the thread that
+     * flushes, after the spans that were waiting, possibly beside an export of later ones. Returns 0 or an
+     * error. */
     int (*flush)(void *self, uint32_t timeout_ms);
     /** May be NULL: called in a forked child before anything else; forgets the parent's connections without a
      * word on them. Must not allocate. */

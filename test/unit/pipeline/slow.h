@@ -99,7 +99,8 @@ static inline void slow_destroy(void *self) {
 }
 
 static inline clew_exporter slow_exporter(struct slow *slow) {
-    clew_exporter exporter = {.name = "slow", .self = slow, .export_batch = slow_export, .destroy = slow_destroy};
+    clew_exporter exporter = {
+        .name = "slow", .self = slow, .export_batch = slow_export, .destroy = slow_destroy};
     pthread_condattr_t attributes;
     pthread_mutex_init(&slow->mutex, NULL);
     pthread_condattr_init(&attributes);
@@ -117,7 +118,8 @@ static inline void slow_open(struct slow *slow) {
 }
 
 /* Waits until a number is reached; false when it takes too long. */
-static inline bool slow_wait(struct slow *slow, const unsigned *number, unsigned wanted, unsigned timeout_ms) {
+static inline bool slow_wait(struct slow *slow, const unsigned *number, unsigned wanted,
+                             unsigned timeout_ms) {
     struct timespec until;
     bool reached;
     slow_until(&until, timeout_ms);
@@ -198,8 +200,9 @@ static inline void line_end(struct line *line) {
     clew_pipeline_stats books = line_books(line);
     cr_assert(delivery.status == 0 || delivery.status == CLEW_EIO, "%d", delivery.status);
     cr_assert_eq(books.pending, 0);
-    cr_assert_eq(books.offered, books.exported + books.rejected + books.failed + books.unknown + books.not_sampled +
-                                    books.dropped_queue_full + books.dropped_memory + books.dropped_shutdown);
+    cr_assert_eq(books.offered, books.exported + books.rejected + books.failed + books.unknown +
+                                    books.not_sampled + books.dropped_queue_full + books.dropped_memory +
+                                    books.dropped_shutdown);
 }
 
 #endif

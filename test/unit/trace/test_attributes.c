@@ -155,7 +155,8 @@ Test(attributes, invalid_utf8_becomes_bytes) {
     clew_span_set_string(span, "short", "a\xff");
     clew_span_set_string(span, "surrogate", "\xed\xa0\x80");
     clew_span_set_string(span, "overlong", "\xc0\x80");
-    clew_span_set_string(span, "long", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\x80");
+    clew_span_set_string(span, "long",
+                         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\x80");
     clew_span_end(span);
     clew_span_view view = kit_only(&kit);
     static const char *const keys[] = {"short", "surrogate", "overlong", "long"};
@@ -412,8 +413,9 @@ Test(attributes, keys_with_one_hash_are_told_apart) {
 Test(attributes, several_at_once_are_the_same_as_one_by_one) {
     struct kit kit = kit_new();
     clew_value two[] = {clew_value_int(1), clew_value_int(2)};
-    clew_attribute list[] = {CLEW_KV("s", "text"), CLEW_KV("i", 5),   CLEW_KV("b", (bool)true),
-                             CLEW_KV("d", 0.5),    CLEW_KV("s", "again"), CLEW_KV("a", clew_value_array(two, 2))};
+    clew_attribute list[] = {CLEW_KV("s", "text"),     CLEW_KV("i", 5),
+                             CLEW_KV("b", (bool)true), CLEW_KV("d", 0.5),
+                             CLEW_KV("s", "again"),    CLEW_KV("a", clew_value_array(two, 2))};
     clew_span span = kit_start(&kit, "work");
     clew_span_set_attributes(span, list, 6);
     clew_span_set_attributes(span, NULL, 3);

@@ -104,8 +104,9 @@ Test(limits, length_counts_characters_of_text_and_bytes_of_bytes) {
     clew_span_set_string(span, "wide", "ä🧶öü");
     clew_span_set_value(span, "bytes", clew_value_bytes("12345", 5));
     clew_span_set_value(span, "array", clew_value_array(inner, 2));
-    clew_span_set_string(span, "broken", "a\xff"
-                                         "cde");
+    clew_span_set_string(span, "broken",
+                         "a\xff"
+                         "cde");
     clew_span_end(span);
     clew_span_view view = kit_only(&kit);
     expect_string(view, "ascii", "abc");
@@ -135,7 +136,8 @@ Test(limits, length_of_zero_leaves_empty_text) {
 
 Test(limits, what_is_nested_too_deep_becomes_empty) {
     clew_limits limits = clew_limits_default();
-    clew_value leaf = clew_value_int(1), third = clew_value_array(&leaf, 1), second = clew_value_array(&third, 1);
+    clew_value leaf = clew_value_int(1), third = clew_value_array(&leaf, 1),
+               second = clew_value_array(&third, 1);
     limits.attribute_value_depth = 2;
     struct kit kit = kit_limited(&limits);
     clew_span span = kit_start(&kit, "work");

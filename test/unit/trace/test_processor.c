@@ -164,7 +164,8 @@ static void end_reads(void *self, const clew_span_view *view) {
 
 Test(processor, end_reads_everything_and_changes_nothing) {
     clew_attribute service = CLEW_KV("service.name", "shop");
-    clew_provider_options options = {.resource = clew_resource_new(&service, 1, "https://example.org/schema")};
+    clew_provider_options options = {.resource =
+                                         clew_resource_new(&service, 1, "https://example.org/schema")};
     struct kit kit = kit_with(&options);
     clew_processor processor = {.on_start = start_sets, .on_end = end_reads};
     clew_provider_add_processor(kit.provider, &processor);

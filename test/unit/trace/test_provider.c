@@ -5,7 +5,8 @@
 Test(provider, resource_and_scope_come_with_the_span) {
     clew_attribute service[] = {CLEW_KV("service.name", "shop"), CLEW_KV("n", 1)};
     clew_attribute scope = CLEW_KV("scope.attribute", "yes");
-    clew_provider_options options = {.resource = clew_resource_new(service, 2, "https://example.org/resource")};
+    clew_provider_options options = {.resource =
+                                         clew_resource_new(service, 2, "https://example.org/resource")};
     struct kit kit = kit_with(&options);
     clew_attribute_view found;
     clew_tracer *tracer =

@@ -53,7 +53,8 @@ Test(span, links_of_the_start_and_later_ones_keep_order) {
     struct kit kit = kit_new();
     clew_attribute why = CLEW_KV("why", "batch");
     clew_tracestate *state = clew_tracestate_parse("k=v", 3);
-    clew_link early = {.context = remote_context(CLEW_FLAG_SAMPLED), .attributes = &why, .attribute_count = 1};
+    clew_link early = {
+        .context = remote_context(CLEW_FLAG_SAMPLED), .attributes = &why, .attribute_count = 1};
     clew_span_context late = remote_context(CLEW_FLAG_RANDOM);
     clew_span_options options = {.links = &early, .link_count = 1};
     clew_attribute_view found;
@@ -364,7 +365,7 @@ Test(span, errno_is_left_alone_by_every_operation) {
     do {                                                                                                     \
         errno = 4711;                                                                                        \
         call;                                                                                                \
-        cr_assert_eq(errno, 4711, #call);                                                                    \
+        cr_assert_eq(errno, 4711, "%s", #call);                                                              \
     } while (0)
     clew_span span, dropping;
     KEEPS_ERRNO(span = clew_span_start(kit.tracer, "work", NULL));

@@ -281,7 +281,8 @@ Test(start, id_generator_is_used_and_says_whether_it_is_random) {
     for (int random = 0; random < 2; random++) {
         clew_id_generator generator = {
             .self = &number, .trace_id = own_trace_id, .span_id = own_span_id, .random = random == 1};
-        clew_provider_options options = {.resource = clew_resource_new(NULL, 0, NULL), .id_generator = &generator};
+        clew_provider_options options = {.resource = clew_resource_new(NULL, 0, NULL),
+                                         .id_generator = &generator};
         struct kit kit = kit_with(&options);
         number = 0x10;
         clew_scope scope = clew_scope_enter(kit.tracer, "root", NULL);
