@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define HOOKS_MAX 12
+#define FORK_ROUNDS 1000u /* of waiting for the fork of another thread: about 50 ms */
 
 static const volatile uint32_t never_alive = 0;
 const volatile uint32_t *clew__process_alive = &never_alive;
@@ -30,11 +31,12 @@ static _Atomic uint32_t in_use_count;
 static _Atomic uint64_t next_id = 1;
 static _Atomic uint64_t refused;
 
-/* From before the first hook of a fork to behind the last: hooks remember what they locked in plain
- * variables, which two threads that fork at once would take from each other. */
-static struct clew__lock forking = CLEW__LOCK_INIT;
-
-static bool locked_forking, locked_blocks; /* by the fork that is under way */
+/* The thread whose fork is under way, by an address that is its own. Hooks remember what they locked in plain
+ * variables, so they run for one fork at a time; another that has waited long enough goes on without them:
+ * its child repairs everything, and the parent has nothing to give back. */
+static _Atomic uintptr_t forker;
+static volatile unsigned nested; /* forks by signal handlers that interrupted that one */
+static bool locked_blocks;       /* by the fork that is under way */
 
 static struct clew__thread_hooks hooks[HOOKS_MAX];
 static atomic_uint hook_count;
@@ -80,9 +82,25 @@ static void thread_exits(void *block) {
     atomic_store_explicit(&thread->in_use, false, memory_order_release);
 }
 
+static bool become_forker(void) {
+    uintptr_t self = (uintptr_t)&errno, nobody = 0;
+    if (atomic_load(&forker) == self) {
+        nested++;
+        return false;
+    }
+    for (unsigned round = 0; !atomic_compare_exchange_strong(&forker, &nobody, self); round++) {
+        if (round == FORK_ROUNDS)
+            return false;
+        clew__wait_a_little(round);
+        nobody = 0;
+    }
+    return true;
+}
+
 static void before_fork(void) {
     unsigned count;
-    locked_forking = clew__lock_acquire_bounded(&forking);
+    if (!become_forker())
+        return;
     count = atomic_load_explicit(&hook_count, memory_order_acquire);
     for (unsigned i = count; i-- > 0;)
         if (hooks[i].on_fork_prepare)
@@ -92,13 +110,18 @@ static void before_fork(void) {
 
 static void after_fork_in_parent(void) {
     unsigned count = atomic_load_explicit(&hook_count, memory_order_acquire);
+    if (atomic_load(&forker) != (uintptr_t)&errno)
+        return;
+    if (nested > 0) {
+        nested--;
+        return;
+    }
     if (locked_blocks)
         clew__lock_release(&lock);
     for (unsigned i = 0; i < count; i++)
         if (hooks[i].on_fork_parent)
             hooks[i].on_fork_parent();
-    if (locked_forking)
-        clew__lock_release(&forking);
+    atomic_store(&forker, 0);
 }
 
 /* The child has one thread: the others' blocks are free for reuse, their hooks clean what those threads
@@ -122,7 +145,8 @@ static void after_fork_in_child(void) {
     for (unsigned i = 0; i < count; i++)
         if (hooks[i].on_fork_child)
             hooks[i].on_fork_child(self);
-    clew__lock_release(&forking);
+    nested = 0;
+    atomic_store(&forker, 0);
 }
 
 /* dlopen(3), where there is one: a fully static program has none, and nothing to unload. */

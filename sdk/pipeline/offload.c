@@ -21,11 +21,11 @@ struct offload {
     pthread_mutex_t mutex; /* guards everything below */
     pthread_cond_t changed;
     bool has_thread;
-    bool leaving; /* destroyed: the thread ends, */
-    bool frees;   /* and frees all, for it was stuck; otherwise it is waited for */
-    bool wanted;  /* the stream still waits for the job */
-    enum job job;
-    struct clew__outgoing *outgoing;
+    bool leaving;                    /* destroyed: the thread ends, */
+    bool frees;                      /* and frees all, for it was stuck; otherwise it is waited for */
+    struct clew__outgoing *running;  /* what the thread exports, wanted or not */
+    enum job job;                    /* what the stream wants */
+    struct clew__outgoing *outgoing; /* of a job that waits */
     uint64_t deadline;
     clew_export_outcome outcome;
     clew_export_report report;
@@ -59,15 +59,19 @@ static void run_job(struct offload *offload) {
     uint64_t deadline = offload->deadline;
     clew_export_report report = {0, ""};
     clew_export_outcome outcome;
+    offload->running = outgoing;
+    offload->outgoing = NULL;
     offload->job = JOB_RUNNING;
     pthread_mutex_unlock(&offload->mutex);
     outcome = export_now(&offload->inner, &outgoing->batch, deadline, &report);
     pthread_mutex_lock(&offload->mutex);
-    offload->outgoing = NULL;
+    offload->running = NULL;
     clew__outgoing_unref(outgoing);
+    if (offload->job != JOB_RUNNING)
+        return; /* given up meanwhile; another one may wait by now */
     offload->outcome = outcome;
     offload->report = report;
-    offload->job = offload->wanted ? JOB_DONE : JOB_NONE;
+    offload->job = JOB_DONE;
     clew__worker_wake();
 }
 
@@ -114,10 +118,7 @@ static clew_export_outcome offload_start(void *self, const clew_batch *batch, ui
     struct offload *offload = self;
     clew_export_outcome outcome = CLEW_EXPORT_PENDING;
     pthread_mutex_lock(&offload->mutex);
-    if (offload->job == JOB_RUNNING) {
-        strcpy(report->reason, "the exporter is still busy with an earlier batch");
-        outcome = CLEW_EXPORT_FAILED;
-    } else if (!start_thread(offload)) {
+    if (!start_thread(offload)) {
         strcpy(report->reason, "no thread for a blocking exporter");
         outcome = CLEW_EXPORT_FAILED;
     } else {
@@ -125,7 +126,6 @@ static clew_export_outcome offload_start(void *self, const clew_batch *batch, ui
             (struct clew__outgoing *)((char *)(uintptr_t)batch - offsetof(struct clew__outgoing, batch));
         atomic_fetch_add(&offload->outgoing->references, 1);
         offload->deadline = deadline;
-        offload->wanted = true;
         offload->job = JOB_WAITING;
         pthread_cond_signal(&offload->changed);
     }
@@ -162,17 +162,15 @@ static clew_export_outcome offload_cancel(void *self) {
     struct offload *offload = self;
     clew_export_outcome outcome = CLEW_EXPORT_UNKNOWN;
     pthread_mutex_lock(&offload->mutex);
-    offload->wanted = false;
     if (offload->job == JOB_WAITING) {
         struct clew__outgoing *outgoing = offload->outgoing;
         offload->outgoing = NULL; /* first, for the child of a fork in between */
         clew__outgoing_unref(outgoing);
-        offload->job = JOB_NONE;
         outcome = CLEW_EXPORT_FAILED;
     } else if (offload->job == JOB_DONE) {
-        offload->job = JOB_NONE;
         outcome = offload->outcome;
     }
+    offload->job = JOB_NONE;
     pthread_mutex_unlock(&offload->mutex);
     return outcome;
 }
@@ -184,7 +182,8 @@ static void offload_forked(void *self) {
     offload->has_thread = false;
     offload->job = JOB_NONE;
     clew__outgoing_unref(offload->outgoing);
-    offload->outgoing = NULL;
+    clew__outgoing_unref(offload->running);
+    offload->outgoing = offload->running = NULL;
     if (offload->inner.forked)
         offload->inner.forked(offload->inner.self);
 }
@@ -194,7 +193,7 @@ static void offload_destroy(void *self) {
     bool frees;
     pthread_mutex_lock(&offload->mutex);
     offload->leaving = true;
-    offload->frees = offload->job == JOB_RUNNING;
+    offload->frees = offload->running != NULL;
     frees = !offload->frees;
     pthread_cond_signal(&offload->changed);
     /* An idle thread goes at once; after a shutdown the host finds its exporter destroyed. */

@@ -640,6 +640,7 @@ void clew__stream_after_fork_in_child(struct clew__stream *stream) {
     stream->pushed = 0;
     atomic_store(&stream->flush_target, 0);
     atomic_store(&stream->wants_room, false);
+    atomic_store(&stream->flushing, 0);
     stream->poll_count = 0;
     stream->last_tick = clew__monotonic_nano();
     stream->said_dropped = 0;

@@ -268,8 +268,6 @@ static struct clew__worker_result finish(struct clew__stream *const *asked, size
     struct mark marks[CLEW_PIPELINES_MAX];
     uint64_t patience = closing ? deadline + CANCEL_GRACE_NANO : deadline;
     bool without_worker, waiting = false;
-    /* A signal handler that interrupts this must not want the locks: inside, its calls do nothing. */
-    struct clew__thread *thread = clew__thread_enter();
 
     for (size_t i = 0; i < count; i++)
         clew__stream_collect(asked[i], deadline);
@@ -289,8 +287,6 @@ static struct clew__worker_result finish(struct clew__stream *const *asked, size
     if (without_worker && closing)
         forget(asked, count);
     pthread_mutex_unlock(&mutex);
-    if (thread)
-        clew__thread_leave(thread);
 
     if (without_worker && closing) {
         close_without_worker(asked, count);

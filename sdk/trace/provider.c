@@ -50,6 +50,7 @@ static void after_fork_in_child(struct clew__thread *self) {
     (void)self;
     pthread_mutex_init(&mutex, NULL);
     clew__tracer_forked();
+    clew__span_misuse_forked();
     for (struct clew_provider *provider = providers; provider; provider = provider->next) {
         const struct clew__pipelines *pipelines =
             provider->all ? provider->all : atomic_load(&provider->pipelines);

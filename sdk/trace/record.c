@@ -80,24 +80,35 @@ static inline uint64_t load64(const char *at) {
     return word;
 }
 
+typedef uint64_t word_pair __attribute__((vector_size(16)));
+
 /* Copies up to SHORT_MAX bytes, in words that may overlap; returns the bits that are set anywhere in them. */
 static inline uint64_t copy_short(uint8_t *to, const char *from, size_t size) {
-    uint64_t seen = 0;
-    if (size >= 8) {
-        uint64_t last = load64(from + size - 8);
-        for (size_t i = 0; i + 8 < size; i += 8) {
-            uint64_t word = load64(from + i);
-            seen |= word;
-            memcpy(to + i, &word, sizeof word);
+    uint64_t first, last;
+    if (size >= 16) {
+        word_pair seen, pair;
+        memcpy(&seen, from + size - 16, sizeof seen);
+        memcpy(to + size - 16, &seen, sizeof seen);
+        for (size_t i = 0; i + 16 < size; i += 16) {
+            memcpy(&pair, from + i, sizeof pair);
+            memcpy(to + i, &pair, sizeof pair);
+            seen |= pair;
         }
-        memcpy(to + size - 8, &last, sizeof last);
-        return seen | last;
+        return seen[0] | seen[1];
     }
+    if (size >= 8) {
+        first = load64(from);
+        last = load64(from + size - 8);
+        memcpy(to, &first, sizeof first);
+        memcpy(to + size - 8, &last, sizeof last);
+        return first | last;
+    }
+    first = 0;
     for (size_t i = 0; i < size; i++) {
-        seen |= (uint8_t)from[i];
+        first |= (uint8_t)from[i];
         to[i] = (uint8_t)from[i];
     }
-    return seen;
+    return first;
 }
 
 /* ---- bytes that go ---- */

@@ -23,6 +23,11 @@ void clew__span_misuse(uint64_t *nulls, uint64_t *stales) {
     *stales = atomic_load(&stale_spans);
 }
 
+void clew__span_misuse_forked(void) {
+    atomic_store(&null_spans, 0);
+    atomic_store(&stale_spans, 0);
+}
+
 /* ---- the lock of a span ---- */
 
 static uint64_t generation_of(uint64_t ref) {

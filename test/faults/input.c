@@ -179,11 +179,11 @@ static const struct input inputs[] = {
 };
 
 /* Bad arguments of every kind at once: nothing crashes, and the collector understands what it gets. */
-static void arguments_that_are_wrong(struct peer *peer) {
+static void arguments_that_are_wrong(void) {
     clew_otlp_options otlp = clew_otlp_options_default();
     clew_options options = {.otlp = clew_otlp_exporter, .otlp_options = &otlp, .exporters = "otlp"};
     char endpoint[64];
-    snprintf(endpoint, sizeof endpoint, "http://127.0.0.1:%u/v1/traces", peer_port(peer));
+    snprintf(endpoint, sizeof endpoint, "http://127.0.0.1:%u/v1/traces", healthy_port);
     otlp.endpoint = endpoint;
     clew_init_with("caf\xe9", &options);
     clew_tracer *tracer = clew_tracer_get("\xff", "\xfe", "\xfd", NULL, 3);
@@ -208,14 +208,41 @@ static void arguments_that_are_wrong(struct peer *peer) {
            (unsigned long)delivery.delivered);
 }
 
+/* The collector is a process of its own, so that the one that forks has no threads. Ends when `*hold` is
+ * closed. */
+static pid_t start_collector(int *hold) {
+    static const struct peer_step step = {.behaviour = PEER_HEALTHY};
+    int port[2], end[2];
+    if (pipe(port) != 0 || pipe(end) != 0)
+        return -1;
+    pid_t collector = fork();
+    if (collector == 0) {
+        char byte;
+        struct peer *peer = peer_start(&step, 1);
+        uint16_t number = peer ? peer_port(peer) : 0;
+        close(end[1]);
+        if (write(port[1], &number, sizeof number) != sizeof number || read(end[0], &byte, 1) != 0)
+            _exit(1);
+        peer_stop(peer);
+        _exit(0);
+    }
+    close(port[1]);
+    close(end[0]);
+    if (read(port[0], &healthy_port, sizeof healthy_port) != sizeof healthy_port)
+        healthy_port = 0;
+    close(port[0]);
+    *hold = end[1];
+    return collector;
+}
+
 int main(void) {
-    struct peer_step step = {.behaviour = PEER_HEALTHY};
-    struct peer *peer = peer_start(&step, 1);
+    int hold = -1, status = 0;
+    pid_t collector = start_collector(&hold);
     clew_set_log_level(CLEW_LOG_ERROR);
-    healthy_port = peer_port(peer);
     for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++)
         check(&inputs[i]);
-    arguments_that_are_wrong(peer);
-    peer_stop(peer);
+    arguments_that_are_wrong();
+    close(hold);
+    waitpid(collector, &status, 0);
     return tap_done();
 }

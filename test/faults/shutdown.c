@@ -130,6 +130,8 @@ static void against_a_healthy_one(void) {
 
 int main(void) {
     clew_set_log_callback(on_message, NULL);
+    setenv("OTEL_PROPAGATORS", "tracecontext",
+           1); /* a composite one would be made anew, and kept, by every start */
     exit_against_silence();
     against(PEER_HANG, "accepts, never reads");
     against(PEER_SILENT, "reads, never answers");

@@ -100,7 +100,73 @@ static void ids_differ(void) {
     unlink(path);
 }
 
-/* ---- generations of forks, without a span before ---- */
+/* ---- generations of forks ---- */
+
+/* One more generation: what was open is stale, the books are empty, the next one is below `levels`. */
+static int generation(int levels, clew_span inherited, const char *path) {
+    clew_stats_data before = clew_stats(), after;
+    int failures = before.started != 0 || before.ended != 0 || before.open != 0 || before.stale_spans != 0 ||
+                   before.pipelines[0].offered != 0 || before.pipelines[0].pending != 0;
+    char name[32];
+    clew_span_end(inherited);
+    after = clew_stats();
+    failures += 2 * (after.stale_spans != 1 || after.ended != 0);
+    snprintf(name, sizeof name, "generation %d", levels);
+    clew_span own = clew_span_start(NULL, name, NULL);
+    if (levels > 1) {
+        clew_span_end(clew_span_start(NULL, "queued at a fork", NULL));
+        pid_t child = fork();
+        if (child == 0)
+            _exit(generation(levels - 1, own, path));
+        int status = status_of(child);
+        if (status != 0)
+            fprintf(stderr, "# generation %d: %d\n", levels - 1, status);
+        failures += 4 * (status != 0);
+    }
+    clew_span_end(own);
+    failures += 8 * (clew_shutdown(5000).delivered != (levels > 1 ? 2 : 1));
+    /* The resource is the one of this very process. */
+    char what[96];
+    snprintf(what, sizeof what, "\"process.pid\",\"value\":{\"intValue\":\"%d\"}", (int)getpid());
+    char *text = content_of(path);
+    failures += 16 * (count_in(text, what) != 1);
+    free(text);
+    return failures;
+}
+
+static void generations(void) {
+    clew_options options = {.exporters = "none"};
+    char path[64];
+    strcpy(path, new_file());
+    options.otlp_file = path;
+    clew_init_with("fork", &options);
+    clew_span open = clew_span_start(NULL, "open", NULL);
+    clew_span_end(clew_span_start(NULL, "queued at a fork", NULL));
+    pid_t child = fork();
+    if (child == 0)
+        _exit(generation(3, open, path));
+    int status = status_of(child);
+    tap_ok(status == 0, "three generations start anew, each from the one before (%d)", status);
+    clew_span_end(open);
+    clew_shutdown(5000);
+    tap_ok(spans_named(path, "generation 3") == 1 && spans_named(path, "generation 2") == 1 &&
+               spans_named(path, "generation 1") == 1 && spans_named(path, "open") == 1,
+           "what each makes arrives once");
+    tap_ok(spans_named(path, "queued at a fork") == 3, "what was queued comes from who queued it alone");
+    char *text = content_of(path);
+    const char *key = "\"service.instance.id\",\"value\":{\"stringValue\":\"";
+    const char *instances[8];
+    size_t count = 0;
+    bool differ = true;
+    for (const char *at = text; count < 8 && (at = strstr(at, key)) != NULL; at += strlen(key)) {
+        for (size_t i = 0; i < count; i++)
+            differ &= strncmp(instances[i], at + strlen(key), 36) != 0;
+        instances[count++] = at + strlen(key);
+    }
+    tap_ok(count == 4 && differ, "four processes, four instances (%zu)", count);
+    free(text);
+    unlink(path);
+}
 
 static void grandchildren(void) {
     clew_options options = {.exporters = "none"};
@@ -209,7 +275,33 @@ static void *records(void *argument) {
     return NULL;
 }
 
+static int by_bytes(const void *left, const void *right) {
+    return memcmp(left, right, 16);
+}
+
+/* Whether no span id is twice in the file, and how many there are. */
+static bool all_differ(const char *path, size_t *count) {
+    const char *key = "\"spanId\":\"";
+    char *text = content_of(path);
+    size_t capacity = strlen(text) / 100 + 1; /* a span has more bytes than that */
+    char(*ids)[16] = malloc(capacity * sizeof *ids);
+    bool differ = true;
+    *count = 0;
+    for (const char *at = text; *count < capacity && (at = strstr(at, key)) != NULL;)
+        memcpy(ids[(*count)++], at += strlen(key), 16);
+    qsort(ids, *count, sizeof *ids, by_bytes);
+    for (size_t i = 1; i < *count; i++)
+        differ &= memcmp(ids[i - 1], ids[i], 16) != 0;
+    free(ids);
+    free(text);
+    return differ;
+}
+
+/* What a child may take for its spans and its shutdown. */
+#define CHILD_MS (SANITIZED ? 15000u : 2000u)
+
 static int child_of_many(clew_provider *provider) {
+    uint64_t forked = clew_monotonic_nano();
     for (int i = 0; i < 20; i++) {
         clew_scope scope = clew_scope_enter(shared_tracer, "child", NULL);
         clew_span_set_string(scope.span, "key", "value");
@@ -220,6 +312,8 @@ static int child_of_many(clew_provider *provider) {
     clew_stats_of(provider, &data);
     if (delivery.delivered != 20)
         return 1;
+    if (milliseconds_since(forked) > CHILD_MS)
+        return 3;
     return data.pipelines[0].exported == 20 && data.open == 0 ? 0 : 2;
 }
 
@@ -266,15 +360,25 @@ static void from_a_thread_while_others_record(void) {
     tap_ok(spans_named(path, "child") == FORKS * 20, "every span of the children arrives once");
     tap_ok(spans_named(path, "parent") == data.pipelines[0].exported,
            "every span of the parent arrives once");
+    size_t written;
+    bool differ = all_differ(path, &written);
+    tap_ok(differ && written == FORKS * 20 + data.pipelines[0].exported,
+           "no span of anybody arrives twice (%zu)", written);
     tap_ok(data.open == 0 && data.pipelines[0].pending == 0, "nothing is left in the parent");
     unlink(path);
 }
 
 int main(void) {
     clew_set_log_level(CLEW_LOG_ERROR);
+#ifdef __SANITIZE_ADDRESS__
+    tap_skip("forks",
+             "AddressSanitizer's own allocator stays locked in the child when a thread was inside it");
+    return tap_done();
+#endif
     with_one_thread();
     ids_differ();
     grandchildren();
+    generations();
     while_an_exporter_is_busy();
     from_a_thread_while_others_record();
     return tap_done();

@@ -73,9 +73,12 @@ Test(batch, span_of_an_idle_thread_is_not_starved_by_a_busy_one, .timeout = 20) 
     pthread_create(&thread, NULL, one_span, &line);
     pthread_join(thread, NULL);
     line.name = "busy";
+    /* Never so many that the queue is full, for then all chunks are collected. */
     uint64_t end = clew_monotonic_nano() + UINT64_C(3000000000);
-    while (clew_monotonic_nano() < end && !atomic_load(&slow.watched_seen))
-        line_spans(&line, 64);
+    for (unsigned made = 8; clew_monotonic_nano() < end && !atomic_load(&slow.watched_seen); made += 8) {
+        line_spans(&line, 8);
+        cr_assert(slow_wait_spans(&slow, made));
+    }
     cr_assert(atomic_load(&slow.watched_seen));
     line_end(&line);
     CLEW_NO_LEAKS();
