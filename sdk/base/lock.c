@@ -15,9 +15,10 @@ void clew__wait_a_little(unsigned round) {
         __builtin_ia32_pause();
 #endif
     } else {
-        int saved = errno;
+        int saved = errno, cancel = clew__cancel_forbid();
         struct timespec nap = {0, SLEEP_NANO};
         nanosleep(&nap, NULL);
+        clew__cancel_allow(cancel);
         errno = saved;
     }
 }

@@ -4,6 +4,7 @@
 #ifndef CLEW_BASE_LOCK_H
 #define CLEW_BASE_LOCK_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -29,6 +30,17 @@ static inline void clew__lock_release(struct clew__lock *lock) {
 /* For the fork handlers: waits for at most 50 ms, then goes on without (the holder may be the forking thread
  * itself, interrupted by a signal). Returns whether the lock was taken. */
 bool clew__lock_acquire_bounded(struct clew__lock *lock);
+
+/* pthread_cancel() of the calling thread waits from the first to the second: a thread that went away in
+ * between would leave a lock taken or a wake-up undone. `before` is what the first returned. */
+static inline int clew__cancel_forbid(void) {
+    int before = PTHREAD_CANCEL_ENABLE;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    return before;
+}
+static inline void clew__cancel_allow(int before) {
+    pthread_setcancelstate(before, &before);
+}
 
 /* One step of waiting for something short: a pause at first, then sleep. `round` counts from 0. Preserves
  * errno. */

@@ -109,6 +109,7 @@ void clew_log(clew_log_level level, const char *reason, const char *format, ...)
     user = callback_user;
     clew__lock_release(&lock);
     if (speak) {
+        int cancel = clew__cancel_forbid();
         va_start(arguments, format);
         vsnprintf(message, sizeof message, format, arguments);
         va_end(arguments);
@@ -120,6 +121,7 @@ void clew_log(clew_log_level level, const char *reason, const char *format, ...)
             chosen(user, level, message);
         else
             write_line(level, message);
+        clew__cancel_allow(cancel);
     }
     errno = saved;
 }

@@ -2,6 +2,7 @@
 #include "sdk/base/random.h"
 
 #include "sdk/base/clock.h"
+#include "sdk/base/lock.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -17,7 +18,7 @@ static uint64_t spread(uint64_t *seed) {
 }
 
 void clew__random_seed(uint64_t state[4]) {
-    int saved = errno;
+    int saved = errno, cancel = clew__cancel_forbid();
     size_t size = 4 * sizeof state[0];
     if (getrandom(state, size, GRND_NONBLOCK) != (ssize_t)size ||
         (state[0] | state[1] | state[2] | state[3]) == 0) {
@@ -27,5 +28,6 @@ void clew__random_seed(uint64_t state[4]) {
         for (int i = 0; i < 4; i++)
             state[i] = spread(&seed) | (i == 0);
     }
+    clew__cancel_allow(cancel);
     errno = saved;
 }

@@ -121,11 +121,13 @@ int clew_init_with(const char *service_name, const clew_options *options) {
     clew_log_level level;
     int result = CLEW_EALREADY;
     static pthread_once_t hooks_once = PTHREAD_ONCE_INIT;
+    int cancel = clew__cancel_forbid();
     pthread_once(&hooks_once, register_hooks);
     pthread_mutex_lock(&mutex);
     if (initialised) {
         refuse(options);
         pthread_mutex_unlock(&mutex);
+        clew__cancel_allow(cancel);
         return result;
     }
     if (clew__settings_log_level(&level))
@@ -139,6 +141,7 @@ int clew_init_with(const char *service_name, const clew_options *options) {
     }
     initialised = result == CLEW_OK;
     pthread_mutex_unlock(&mutex);
+    clew__cancel_allow(cancel);
     return result;
 }
 

@@ -3,6 +3,7 @@
 #include "sdk/config/options.h"
 
 #include "sdk/base/environment.h"
+#include "sdk/context/propagators.h"
 #include "sdk/pipeline/batch_options.h"
 #include "sdk/trace/limits.h"
 
@@ -219,6 +220,9 @@ static clew_propagator *load_propagator(void) {
                  name);
     if (member_count == 0)
         return clew_propagator_none();
+    /* The usual two are static: a program that starts Clew again and again leaves nothing behind. */
+    if (member_count == 2 && members[0] != members[1])
+        return clew__propagator_w3c();
     return member_count == 1 ? members[0] : clew_propagator_composite(members, member_count);
 }
 

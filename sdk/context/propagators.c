@@ -220,7 +220,7 @@ clew_context *clew_extract(const clew_context *base, const clew_carrier *carrier
     return clew_propagator_extract(clew_propagator_get_global(), base, carrier);
 }
 
-clew_propagator *clew__propagator_global_or_w3c(void) {
+clew_propagator *clew__propagator_w3c(void) {
     static const char *const fields[] = {"traceparent", "tracestate", "baggage", NULL};
     static struct composite w3c = {
         .base = {&composite_kind, true},
@@ -228,6 +228,10 @@ clew_propagator *clew__propagator_global_or_w3c(void) {
         .members = {&clew__propagator_tracecontext, &clew__propagator_baggage},
         .fields = fields,
     };
+    return &w3c.base;
+}
+
+clew_propagator *clew__propagator_global_or_w3c(void) {
     clew_propagator *chosen = clew_propagator_get_global();
-    return chosen == &none ? &w3c.base : chosen;
+    return chosen == &none ? clew__propagator_w3c() : chosen;
 }

@@ -22,6 +22,9 @@ struct clew_propagator {
 extern clew_propagator clew__propagator_tracecontext;
 extern clew_propagator clew__propagator_baggage;
 
+/* Trace context and baggage; static. */
+clew_propagator *clew__propagator_w3c(void);
+
 /* The global propagator; trace context and baggage when none is set. */
 clew_propagator *clew__propagator_global_or_w3c(void);
 

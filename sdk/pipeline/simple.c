@@ -69,7 +69,7 @@ void clew__simple_offer(struct clew__simple *simple, struct clew__thread *thread
     struct clew__account *account = clew__account_of(thread, simple->number);
     uint32_t suppressed = thread->suppressed;
     enum clew__counter fate;
-    int saved;
+    int saved, cancel;
     if (!account) {
         atomic_fetch_add(&simple->uncounted, 1);
         return;
@@ -87,6 +87,7 @@ void clew__simple_offer(struct clew__simple *simple, struct clew__thread *thread
         return;
     }
     saved = errno; /* what the exporter does to it is not the caller's */
+    cancel = clew__cancel_forbid();
     thread->suppressed = EXPORTING;
     thread->inside = 0; /* the exporter may use Clew, to no effect */
     pthread_mutex_lock(&simple->mutex);
@@ -94,6 +95,7 @@ void clew__simple_offer(struct clew__simple *simple, struct clew__thread *thread
     pthread_mutex_unlock(&simple->mutex);
     thread->inside = 1;
     thread->suppressed = suppressed;
+    clew__cancel_allow(cancel);
     errno = saved;
     clew__account_add(account, fate, 1);
 }

@@ -38,13 +38,15 @@ static atomic_int wake_descriptor = -1;
 /* ---- the thread ---- */
 
 void clew__worker_wake(void) {
-    int saved = errno, descriptor;
+    int saved = errno, descriptor, cancel;
     uint64_t one = 1;
     if (atomic_exchange(&signalled, true))
         return;
+    cancel = clew__cancel_forbid();
     descriptor = atomic_load(&wake_descriptor);
     if (descriptor < 0 || write(descriptor, &one, sizeof one) < 0)
         atomic_store(&signalled, false); /* nobody to hear it yet: who starts the worker has it look first */
+    clew__cancel_allow(cancel);
     errno = saved;
 }
 
@@ -265,6 +267,7 @@ static void close_without_worker(struct clew__stream *const *asked, size_t count
 static struct clew__worker_result finish(struct clew__stream *const *asked, size_t count, uint64_t deadline,
                                          bool closing) {
     struct clew__worker_result result = {.in_time = true};
+    int cancel = clew__cancel_forbid();
     struct mark marks[CLEW_PIPELINES_MAX];
     uint64_t patience = closing ? deadline + CANCEL_GRACE_NANO : deadline;
     bool without_worker, waiting = false;
@@ -305,6 +308,7 @@ static struct clew__worker_result finish(struct clew__stream *const *asked, size
     while (closing && !streams && atomic_load(&running) && clew__monotonic_nano() < patience)
         wait_for_change(patience);
     pthread_mutex_unlock(&mutex);
+    clew__cancel_allow(cancel);
     return result;
 }
 
@@ -348,7 +352,10 @@ static void init_condition(void) {
 static void after_fork_in_child(struct clew__thread *self) {
     int descriptor = atomic_exchange(&wake_descriptor, -1);
     (void)self;
-    pthread_mutex_init(&mutex, NULL);
+    if (locked_for_fork)
+        pthread_mutex_unlock(&mutex);
+    else
+        pthread_mutex_init(&mutex, NULL);
     init_condition();
     waiters = 0;
     atomic_store(&running, false);

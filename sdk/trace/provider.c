@@ -48,9 +48,12 @@ static void pipeline_forked(const struct clew__pipeline *pipeline) {
 
 static void after_fork_in_child(struct clew__thread *self) {
     (void)self;
-    pthread_mutex_init(&mutex, NULL);
+    clew__span_misuse_reset();
+    if (locked_for_fork)
+        pthread_mutex_unlock(&mutex);
+    else
+        pthread_mutex_init(&mutex, NULL);
     clew__tracer_forked();
-    clew__span_misuse_forked();
     for (struct clew_provider *provider = providers; provider; provider = provider->next) {
         const struct clew__pipelines *pipelines =
             provider->all ? provider->all : atomic_load(&provider->pipelines);
@@ -358,8 +361,10 @@ clew_delivery clew_provider_flush(clew_provider *provider, uint32_t timeout_ms) 
     struct clew__worker_result result;
     clew_delivery delivery = {CLEW_ESHUTDOWN, 0, 0, 0};
     struct clew__thread *thread = provider ? clew__thread_enter() : NULL;
+    int cancel;
     if (!thread)
         return delivery;
+    cancel = clew__cancel_forbid();
     pthread_mutex_lock(&mutex);
     pipelines = provider->shut_down ? NULL : atomic_load(&provider->pipelines);
     pthread_mutex_unlock(&mutex);
@@ -370,6 +375,7 @@ clew_delivery clew_provider_flush(clew_provider *provider, uint32_t timeout_ms) 
     clew__thread_leave(thread);
     for (size_t i = 0; pipelines && i < pipelines->count; i++)
         note(&delivery, flush_behind(&pipelines->list[i], deadline));
+    clew__cancel_allow(cancel);
     return delivery;
 }
 
@@ -394,8 +400,10 @@ clew_delivery clew_provider_shutdown(clew_provider *provider, uint32_t timeout_m
     struct clew__worker_result result;
     clew_delivery delivery = {CLEW_ESHUTDOWN, 0, 0, 0};
     struct clew__thread *thread = provider ? clew__thread_enter() : NULL;
+    int cancel;
     if (!thread)
         return delivery;
+    cancel = clew__cancel_forbid();
     pipelines = take_pipelines(provider);
     if (pipelines) {
         result = clew__worker_close(streams, streams_of(pipelines, streams), deadline);
@@ -415,6 +423,7 @@ clew_delivery clew_provider_shutdown(clew_provider *provider, uint32_t timeout_m
             note(&delivery, CLEW_ETIMEDOUT);
         }
     }
+    clew__cancel_allow(cancel);
     return delivery;
 }
 

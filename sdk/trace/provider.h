@@ -83,7 +83,8 @@ void clew__tracer_setup(void);
 
 /* Operations on null spans and on ended ones, ever since the start, in a forked child since the fork. */
 void clew__span_misuse(uint64_t *null_spans, uint64_t *stale_spans);
-void clew__span_misuse_forked(void);
+/* In the child of a fork, which starts new books. */
+void clew__span_misuse_reset(void);
 
 /* Once a process, before the first provider: hooks of the rooms. */
 void clew__library_setup(void);

@@ -23,7 +23,7 @@ void clew__span_misuse(uint64_t *nulls, uint64_t *stales) {
     *stales = atomic_load(&stale_spans);
 }
 
-void clew__span_misuse_forked(void) {
+void clew__span_misuse_reset(void) {
     atomic_store(&null_spans, 0);
     atomic_store(&stale_spans, 0);
 }

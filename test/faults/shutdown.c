@@ -99,7 +99,7 @@ static void flush_against_silence(void) {
 }
 
 /* exit() without shutdown: by default a second. */
-static void exit_against_silence(void) {
+static CLEW_UNUSED void exit_against_silence(void) {
     struct peer_step step = {.behaviour = PEER_SILENT};
     struct peer *peer = peer_start(&step, 1);
     uint64_t before = clew_monotonic_nano();
@@ -123,8 +123,10 @@ static void against_a_healthy_one(void) {
     start(peer_port(peer));
     make_spans(700);
     clew_delivery delivery = clew_shutdown(5000);
-    tap_ok(delivery.status == 0 && delivery.delivered == 700, "a healthy collector gets all of them (%lu)",
-           (unsigned long)delivery.delivered);
+    /* A full batch may have gone before the shutdown, which tells of the rest only. */
+    uint64_t exported = clew_stats().pipelines[0].exported;
+    tap_ok(delivery.status == 0 && exported == 700, "a healthy collector gets all of them (%lu)",
+           (unsigned long)exported);
     peer_stop(peer);
 }
 
@@ -132,7 +134,11 @@ int main(void) {
     clew_set_log_callback(on_message, NULL);
     setenv("OTEL_PROPAGATORS", "tracecontext",
            1); /* a composite one would be made anew, and kept, by every start */
+#if defined(__SANITIZE_THREAD__)
+    tap_skip("exit() against silence", "ThreadSanitizer starts no threads in the child of a fork");
+#else
     exit_against_silence();
+#endif
     against(PEER_HANG, "accepts, never reads");
     against(PEER_SILENT, "reads, never answers");
     against(PEER_SLOW, "a byte a second");

@@ -1,4 +1,4 @@
-/* What threads cost in memory: 64 of them that have recorded and are idle. */
+/* What spans and threads cost in memory: a budget against large attributes, and 64 threads that are idle. */
 #include "threads.h"
 
 #include <malloc.h>
@@ -53,6 +53,54 @@ static size_t run(void *argument, clew_provider *provider) {
     return used;
 }
 
+/* ---- the budget ---- */
+
+#define BUDGET (8u << 20)
+/* What the C library's allocator and the request of one batch may take on top. */
+#define SLACK (6u << 20)
+
+static void *records_large(void *argument) {
+    static const char large[1 << 20];
+    for (int i = 0; i < 50; i++) {
+        clew_span span = clew_span_start(tracer, "large", NULL);
+        clew_span_set_string_n(span, "attribute", large, sizeof large);
+        clew_span_end(span);
+    }
+    return argument;
+}
+
+static void budget_bounds_the_process(clew_provider *provider) {
+    pthread_t threads[4];
+    size_t before = resident(), most = 0;
+    uint64_t charged = 0;
+    clew_set_memory_limit(BUDGET);
+    for (int i = 0; i < 4; i++)
+        pthread_create(&threads[i], NULL, records_large, NULL);
+    for (int i = 0; i < 4; i++) {
+        while (pthread_tryjoin_np(threads[i], NULL) != 0) {
+            size_t now = resident();
+            uint64_t used = books_of(provider).memory_used;
+            most = now > most ? now : most;
+            charged = used > charged ? used : charged;
+            sched_yield();
+        }
+    }
+    clew_provider_flush(provider, 20000); /* the books are exact when nobody is at work */
+    clew_stats_data data = books_of(provider);
+    tap_ok(charged <= BUDGET, "at most %lu KiB of %u were charged", (unsigned long)(charged >> 10),
+           BUDGET >> 10);
+    if (SANITIZED)
+        tap_skip("memory of the process", "sanitizers take memory of their own");
+    else
+        tap_ok(most<before + BUDGET + SLACK, "the process grew by %zu KiB at most", most> before
+                   ? (most - before) >> 10
+                   : 0);
+    tap_ok(data.started + data.not_recorded_memory >= 200 && data.open == 0 && books_balance(provider),
+           "every span is accounted for (%lu attributes and %lu spans dropped)",
+           (unsigned long)data.dropped_attributes, (unsigned long)data.pipelines[0].dropped_memory);
+    clew_set_memory_limit(UINT64_C(64) << 20);
+}
+
 int main(void) {
     struct counter counter = {.spans = 0};
     clew_provider *provider;
@@ -73,6 +121,7 @@ int main(void) {
     else
         tap_ok(growth < GROWTH_LIMIT, "64 threads with empty queues take %zu KiB, less than %u", growth >> 10,
                GROWTH_LIMIT >> 10);
+    budget_bounds_the_process(provider);
     clew_provider_shutdown(provider, 5000);
     return tap_done();
 }
