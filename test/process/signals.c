@@ -171,9 +171,10 @@ static void handlers_that_read(void) {
     handled = 0;
     sigaction(SIGALRM, &action, &before);
     setitimer(ITIMER_REAL, &often, NULL);
-    for (int depth = 1; handled < WANTED && clew_monotonic_nano() < end; depth = depth % DEPTH + 1) {
+    for (int rounds = 0; handled < WANTED && clew_monotonic_nano() < end; rounds++) {
+        int depth = rounds % DEPTH + 1;
         for (int i = 0; i < depth; i++)
-            tokens[i] = clew_context_attach(contexts[i % CONTEXTS]);
+            tokens[i] = clew_context_attach(contexts[(i + rounds) % CONTEXTS]);
         for (int i = depth; i-- > 0;)
             clew_context_detach(tokens[i]);
     }
