@@ -30,7 +30,8 @@ struct clew__slice clew__env_trim(struct clew__slice text) {
     return text;
 }
 
-bool clew__env_same(struct clew__slice slice, const char *text) {
+/* Equal without regard to the case of ASCII letters. */
+static bool same(struct clew__slice slice, const char *text) {
     if (strlen(text) != slice.size)
         return false;
     for (size_t i = 0; i < slice.size; i++)
@@ -69,9 +70,9 @@ struct clew__slice clew__env_text(const char *name) {
 bool clew__env_bool(const char *name) {
     char shown[CLEW__ENV_SHOWN_SIZE];
     struct clew__slice value = clew__env_text(name);
-    if (clew__env_same(value, "true"))
+    if (same(value, "true"))
         return true;
-    if (value.size && !clew__env_same(value, "false"))
+    if (value.size && !same(value, "false"))
         clew_log(CLEW_LOG_WARN, name, "%s=\"%s\" is neither true nor false; using false", name,
                  clew__env_show(value, shown));
     return false;
@@ -178,7 +179,7 @@ bool clew__env_ratio(const char *name, const char *standard, double *out) {
 static const struct clew__env_choice *find_choice(struct clew__slice text,
                                                   const struct clew__env_choice *choices, size_t count) {
     for (size_t i = 0; i < count; i++)
-        if (clew__env_same(text, choices[i].name))
+        if (same(text, choices[i].name))
             return &choices[i];
     return NULL;
 }

@@ -18,9 +18,6 @@ const char *clew__env_show(struct clew__slice value, char shown[CLEW__ENV_SHOWN_
 /* Without ASCII white space at both ends. */
 struct clew__slice clew__env_trim(struct clew__slice text);
 
-/* Equal without regard to the case of ASCII letters. */
-bool clew__env_same(struct clew__slice slice, const char *text);
-
 /* The trimmed value; empty when it is unset. Borrowed from the environment. */
 struct clew__slice clew__env_text(const char *name);
 

@@ -43,15 +43,9 @@ void clew__log_set_default_level(clew_log_level level) {
     atomic_store(&level_default, (int)level);
 }
 
-void clew__log_reset(void) {
-    clew__lock_acquire(&lock);
+void clew__log_forked(void) {
     memset(reasons, 0, sizeof reasons);
     clew__lock_release(&lock);
-}
-
-void clew__log_forked(void) {
-    clew__lock_release(&lock);
-    clew__log_reset();
 }
 
 static bool is_wanted(clew_log_level level) {

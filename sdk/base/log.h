@@ -7,9 +7,8 @@
 /* The level of OTEL_LOG_LEVEL: counts unless clew_set_log_level() was called. */
 void clew__log_set_default_level(clew_log_level level);
 
-/* Forgets when each reason was last said: for tests. */
-void clew__log_reset(void);
-/* The same in the child of a fork, where another thread of the parent may have held the lock. */
+/* In the child of a fork, where another thread of the parent may have held the lock: forgets when each reason
+ * was last said. */
 void clew__log_forked(void);
 
 #endif

@@ -200,7 +200,7 @@ uint32_t clew__write_attributes(struct clew__writer *writer, uint32_t field, con
             continue;
         for (uint32_t k = 0; k < kept && k < DISTINCT_ON_STACK && !seen; k++)
             seen = hashes[k] == hash;
-        if ((seen || kept > DISTINCT_ON_STACK) && key_came_before(attributes, i))
+        if ((seen || kept > DISTINCT_ON_STACK || kept >= count_limit) && key_came_before(attributes, i))
             continue;
         if (kept >= count_limit) {
             dropped++;

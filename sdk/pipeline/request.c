@@ -18,18 +18,8 @@ struct entry {
     uint32_t order;
 };
 
-static bool writer_grows(struct clew__writer *writer, size_t more) {
-    size_t capacity = (writer->size + more) * 2;
-    uint8_t *data = clew_memory_reallocate(writer->data, capacity);
-    if (!data)
-        return false;
-    writer->data = data;
-    writer->capacity = capacity;
-    return true;
-}
-
 static void encode(struct clew__origin *origin) {
-    struct clew__writer writer = {.grow = writer_grows};
+    struct clew__writer writer = {.grow = clew__writer_grows};
     const char *schema_url;
     size_t begun;
     if (origin->forked) {

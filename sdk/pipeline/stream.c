@@ -182,8 +182,7 @@ static uint32_t obtain_credits(struct clew__stream *stream, uint32_t wanted) {
     return granted;
 }
 
-/* There was no room in bytes: what is queued goes at once, though it is less than a batch. */
-static void ask_for_room(struct clew__stream *stream) {
+void clew__stream_ask_for_room(struct clew__stream *stream) {
     collect_into_queue(stream);
     atomic_store(&stream->wants_room, true);
     clew__worker_wake();
@@ -215,7 +214,7 @@ static bool push_alone(struct clew__stream *stream, struct clew__account *accoun
     if (!chunk) {
         return_grant(stream, 1, 0);
         clew__account_add(account, CLEW__DROPPED_MEMORY, 1);
-        ask_for_room(stream);
+        clew__stream_ask_for_room(stream);
         return false;
     }
     clew__worker_ensure();
@@ -246,7 +245,7 @@ static struct clew__chunk *obtain_chunk(struct clew__stream *stream, struct clew
     }
     return_grant(stream, credits, 0);
     clew__account_add(account, CLEW__DROPPED_MEMORY, 1);
-    ask_for_room(stream);
+    clew__stream_ask_for_room(stream);
     return NULL;
 }
 

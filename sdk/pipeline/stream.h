@@ -71,6 +71,9 @@ bool clew__stream_offer(struct clew__stream *stream, struct clew__thread *thread
                         const struct clew__scope *scope, const uint8_t *span, size_t size, bool sampled,
                         void *body, uint32_t body_size);
 
+/* There is no room in bytes: what is queued goes at once, though it is less than a batch. Any thread. */
+void clew__stream_ask_for_room(struct clew__stream *stream);
+
 /* Pushes the chunks of all threads; waits until the deadline for a thread that is just appending. Any thread.
  */
 void clew__stream_collect(struct clew__stream *stream, uint64_t deadline);

@@ -3,8 +3,8 @@
 #include "sdk/resource/resource.h"
 
 #include "proto/utf8.h"
-#include "sdk/base/random.h"
 #include "sdk/base/environment.h"
+#include "sdk/base/random.h"
 #include "sdk/resource/platform.h"
 
 #include <clew/extend.h>

@@ -43,6 +43,9 @@ struct clew__pipelines {
     struct clew__pipeline list[CLEW_PIPELINES_MAX];
 };
 
+/* The budget is used up: what waits in the queues goes at once. */
+void clew__pipelines_ask_for_room(const struct clew__pipelines *pipelines);
+
 struct clew_provider {
     _Atomic(const struct clew__pipelines *) pipelines; /* never NULL; empty after shutdown */
     const clew_sampler *sampler;

@@ -12,6 +12,8 @@
 #define SLABS_MAX (CLEW__SLOTS_MAX / SLAB_SLOTS)
 #define OWN_MAX 64u /* free slots that a thread keeps */
 #define TRADE 32u
+/* Beyond this a body grows in steps: doubling would charge the budget for megabytes that nobody needs. */
+#define BODY_DOUBLES_UP_TO (64u << 10)
 
 static struct clew__lock lock = CLEW__LOCK_INIT;
 static bool locked_for_fork;
@@ -133,14 +135,11 @@ bool clew__slot_reserve_slowly(struct clew__slot *slot, size_t more) {
     if (need > CLEW__SPAN_SIZE_MAX)
         return false;
     while (capacity < need)
-        capacity *= 2;
+        capacity += capacity < BODY_DOUBLES_UP_TO ? capacity : BODY_DOUBLES_UP_TO;
     block = clew__charged_new(CLEW__BODY_HEADROOM + capacity);
     if (!block) {
-        /* Doubling may be too much where what is needed is not. */
-        capacity = (need + 63) & ~(size_t)63;
-        block = clew__charged_new(CLEW__BODY_HEADROOM + capacity);
-        if (!block)
-            return false;
+        slot->is_starved = true;
+        return false;
     }
     memcpy(block + CLEW__BODY_HEADROOM, slot->body, slot->size);
     memcpy(block + CLEW__BODY_HEADROOM + capacity - entries, slot->body + slot->capacity - entries, entries);

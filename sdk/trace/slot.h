@@ -58,6 +58,7 @@ struct clew__slot {
     bool is_recording;
     bool is_sampled;
     bool said_dropped; /* the one log line about what limits dropped */
+    bool is_starved;   /* the memory budget refused it something */
     uint32_t index;
 
     /* The second: start, end, and what is rare. */

@@ -400,6 +400,12 @@ static void offer(struct clew__thread *thread, struct clew__slot *slot,
     }
 }
 
+void clew__pipelines_ask_for_room(const struct clew__pipelines *pipelines) {
+    for (size_t i = 0; i < pipelines->count; i++)
+        if (pipelines->list[i].kind == CLEW__PIPELINE_STREAM)
+            clew__stream_ask_for_room(pipelines->list[i].as.stream);
+}
+
 static void add_dropped(struct clew__account *account, const struct clew__slot *slot) {
     if (slot->dropped_attributes)
         clew__account_add(account, CLEW__DROPPED_ATTRIBUTES, slot->dropped_attributes);
@@ -427,6 +433,8 @@ static void end_recording(struct clew__thread *thread, struct clew__slot *slot, 
     }
     clew__record_seal(slot);
     offer(thread, slot, pipelines);
+    if (__builtin_expect(slot->is_starved, 0))
+        clew__pipelines_ask_for_room(pipelines);
     if (account) {
         if (slot->dropped_attributes | slot->dropped_events | slot->dropped_links)
             add_dropped(account, slot);

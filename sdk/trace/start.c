@@ -190,7 +190,7 @@ static bool be_born(struct birth *birth, struct clew_tracer *tracer) {
     atomic_store_explicit(&slot->provider, recording ? birth->provider : NULL, memory_order_relaxed);
     slot->tracestate = birth->tracestate ? clew_tracestate_ref(birth->tracestate) : NULL;
     slot->status = CLEW_STATUS_UNSET;
-    slot->said_dropped = false;
+    slot->said_dropped = slot->is_starved = false;
     slot->attribute_limit = birth->provider->limits.attribute_count;
     slot->events = slot->links = 0;
     slot->dropped_attributes = slot->dropped_events = slot->dropped_links = 0;
@@ -233,6 +233,7 @@ static __attribute__((noinline)) void start_slot(struct birth *birth, struct cle
         if (recording) {
             clew__account_add(account, CLEW__STARTED, (uint64_t)-1);
             clew__account_add(account, CLEW__NOT_RECORDED_MEMORY, 1);
+            clew__pipelines_ask_for_room(pipelines);
         }
         birth->span->ref = CLEW_REF_SILENT | (birth->trace_flags & CLEW_FLAG_RANDOM);
         return;

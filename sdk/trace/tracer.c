@@ -3,6 +3,7 @@
 
 #include "proto/otlp.h"
 #include "sdk/base/lock.h"
+#include "sdk/base/memory.h"
 
 #include <clew/extend.h>
 
@@ -16,16 +17,6 @@ static struct clew_provider *last_global_provider; /* for the books after its sh
 static bool locked_for_fork;
 
 struct clew_tracer clew__default_tracer = {.is_global = true};
-
-static bool writer_grows(struct clew__writer *writer, size_t more) {
-    size_t capacity = (writer->size + more) * 2;
-    uint8_t *data = clew_memory_reallocate(writer->data, capacity);
-    if (!data)
-        return false;
-    writer->data = data;
-    writer->capacity = capacity;
-    return true;
-}
 
 static int by_key(const void *left, const void *right) {
     return strcmp(((const clew_attribute *)left)->key, ((const clew_attribute *)right)->key);
@@ -60,7 +51,7 @@ static void write_scope_attributes(struct clew__writer *writer, const clew_attri
 /* Encodes the scope; false when memory runs out. */
 static bool encode(struct clew_tracer *tracer, const char *name, const char *version, const char *schema_url,
                    const clew_attribute *attributes, size_t count) {
-    struct clew__writer writer = {.grow = writer_grows};
+    struct clew__writer writer = {.grow = clew__writer_grows};
     size_t begun;
     begun = clew__write_begin(&writer, CLEW__SCOPE_SPANS_SCOPE);
     if (name && *name)

@@ -132,8 +132,6 @@ static void against_a_healthy_one(void) {
 
 int main(void) {
     clew_set_log_callback(on_message, NULL);
-    setenv("OTEL_PROPAGATORS", "tracecontext",
-           1); /* a composite one would be made anew, and kept, by every start */
 #if defined(__SANITIZE_THREAD__)
     tap_skip("exit() against silence", "ThreadSanitizer starts no threads in the child of a fork");
 #else

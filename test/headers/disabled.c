@@ -62,7 +62,9 @@ static void functions(void) {
 }
 
 int main(void) {
-    if (clew_init(text()) != 0)
+    clew_set_log_callback(NULL, &evaluated);
+    clew_set_log_level((clew_log_level)number());
+    if (clew_init(text()) != 0 || clew_stats().started != 0 || clew_strerror(number()) == NULL)
         return 1;
     scoped();
     functions();

@@ -6,19 +6,6 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
-#ifdef __SANITIZE_THREAD__
-/* By itself it gives up when a child of a process with threads starts one. */
-const char *__tsan_default_options(void);
-const char *__tsan_default_options(void) {
-    return "die_after_fork=0";
-}
-/* The child has one thread, and repairs what the others left: nobody is there to race with. */
-const char *__tsan_default_suppressions(void);
-const char *__tsan_default_suppressions(void) {
-    return "race:after_fork_in_child\n";
-}
-#endif
-
 /* Whether all other threads of this process sleep. */
 static bool others_sleep(void) {
     DIR *tasks = opendir("/proc/self/task");

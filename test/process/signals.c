@@ -8,15 +8,6 @@
 #include <signal.h>
 #include <sys/time.h>
 
-#ifdef __SANITIZE_THREAD__
-/* That handlers which record may need memory is known, and why they should not: here they are to do no harm.
- */
-const char *__tsan_default_options(void);
-const char *__tsan_default_options(void) {
-    return "report_signal_unsafe=0";
-}
-#endif
-
 static clew_tracer *tracer;
 static clew_span victim;
 static volatile sig_atomic_t handled;

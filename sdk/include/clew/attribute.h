@@ -10,6 +10,7 @@
 
 CLEW_BEGIN_DECLS
 
+/** The type of a value; decides which member of `as` is set. */
 typedef enum clew_type {
     CLEW_TYPE_EMPTY = 0, /**< no value; recorded and exported as such */
     CLEW_TYPE_STRING,
@@ -50,7 +51,10 @@ struct clew_attribute {
     clew_value value;
 };
 
-/* Constructors. They only fill the structure: no allocation, any thread. A NULL string is the empty value. */
+/* Constructors. They only fill the structure: no allocation, any thread; what they point to stays borrowed.
+ */
+
+/** No value: recorded and exported as such. */
 static inline clew_value clew_value_empty(void) {
     clew_value v;
     v.type = CLEW_TYPE_EMPTY;
@@ -59,7 +63,7 @@ static inline clew_value clew_value_empty(void) {
     return v;
 }
 
-/** `size` bytes of text; need not be terminated. */
+/** `size` bytes of text; need not be terminated, and may hold zeros. NULL gives the empty value. */
 static inline clew_value clew_value_string_n(const char *string, size_t size) {
     clew_value v = clew_value_empty();
     if (string) {
@@ -70,10 +74,12 @@ static inline clew_value clew_value_string_n(const char *string, size_t size) {
     return v;
 }
 
+/** Text up to its terminator. NULL gives the empty value. */
 static inline clew_value clew_value_string(const char *string) {
     return clew_value_string_n(string, string ? strlen(string) : 0);
 }
 
+/** True or false. */
 static inline clew_value clew_value_bool(bool boolean) {
     clew_value v = clew_value_empty();
     v.type = CLEW_TYPE_BOOL;
@@ -81,6 +87,7 @@ static inline clew_value clew_value_bool(bool boolean) {
     return v;
 }
 
+/** A signed number of 64 bits. */
 static inline clew_value clew_value_int(int64_t integer) {
     clew_value v = clew_value_empty();
     v.type = CLEW_TYPE_INT;
@@ -88,6 +95,7 @@ static inline clew_value clew_value_int(int64_t integer) {
     return v;
 }
 
+/** A floating-point number; NaN and the infinities are kept. */
 static inline clew_value clew_value_double(double real) {
     clew_value v = clew_value_empty();
     v.type = CLEW_TYPE_DOUBLE;
@@ -95,6 +103,7 @@ static inline clew_value clew_value_double(double real) {
     return v;
 }
 
+/** `size` bytes of any content. NULL gives the empty value, unless `size` is 0: no bytes are a value too. */
 static inline clew_value clew_value_bytes(const void *bytes, size_t size) {
     clew_value v = clew_value_empty();
     if (bytes || size == 0) {
@@ -105,6 +114,7 @@ static inline clew_value clew_value_bytes(const void *bytes, size_t size) {
     return v;
 }
 
+/** `count` values of any types. NULL gives an array without members. */
 static inline clew_value clew_value_array(const clew_value *members, size_t count) {
     clew_value v = clew_value_empty();
     v.type = CLEW_TYPE_ARRAY;
@@ -113,7 +123,8 @@ static inline clew_value clew_value_array(const clew_value *members, size_t coun
     return v;
 }
 
-/** Keys of a map are unique: of equal keys the last one counts. */
+/** `count` keys with values. Keys of a map are unique: of equal keys the last one counts. NULL gives a map
+ * without members. */
 static inline clew_value clew_value_map(const clew_attribute *members, size_t count) {
     clew_value v = clew_value_empty();
     v.type = CLEW_TYPE_MAP;
@@ -133,6 +144,7 @@ static inline clew_value clew_value_unsigned(uint64_t number) {
     return v;
 }
 
+/** Key and value in one; both stay borrowed. */
 static inline clew_attribute clew_attribute_of(const char *key, clew_value value) {
     clew_attribute a;
     a.key = key;

@@ -12,7 +12,9 @@ CLEW_BEGIN_DECLS
 /** NULL is the empty baggage everywhere. */
 typedef struct clew_baggage clew_baggage;
 
+/** One more reference; returns its argument. Any thread. */
 CLEW_API clew_baggage *clew_baggage_ref(const clew_baggage *baggage);
+/** Gives a reference back; the last one frees it. Any thread. */
 CLEW_API void clew_baggage_unref(const clew_baggage *baggage);
 
 /** A new baggage with the entry set; a name occurs once. `metadata` is the opaque text after the first `;` of
@@ -23,6 +25,7 @@ CLEW_API clew_baggage *clew_baggage_set(const clew_baggage *baggage, const char 
 /** A new baggage without the name; NULL when nothing is left. */
 CLEW_API clew_baggage *clew_baggage_remove(const clew_baggage *baggage, const char *name);
 
+/** One entry, borrowed from its baggage. */
 typedef struct clew_baggage_entry {
     const char *name;     /**< terminated */
     const char *value;    /**< terminated, decoded */
@@ -31,6 +34,7 @@ typedef struct clew_baggage_entry {
 
 /** The value, terminated, or NULL. Lives as long as the baggage. */
 CLEW_API const char *clew_baggage_get(const clew_baggage *baggage, const char *name);
+/** The number of entries; 0 for NULL. */
 CLEW_API size_t clew_baggage_count(const clew_baggage *baggage);
 /** The entry at an index below the count; all NULL beyond it. */
 CLEW_API clew_baggage_entry clew_baggage_at(const clew_baggage *baggage, size_t index);

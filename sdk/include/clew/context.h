@@ -30,6 +30,7 @@ typedef struct clew_span_context {
     const clew_tracestate *tracestate; /**< borrowed from the span or context it was read from */
 } clew_span_context;
 
+/** Whether both ids have a byte that is not zero; false for NULL. */
 CLEW_API bool clew_span_context_is_valid(const clew_span_context *context);
 
 /** Hexadecimal text, 32 and 16 lower-case digits and a terminator. Any thread, no allocation, safe in a
@@ -46,7 +47,9 @@ CLEW_API int clew_span_id_from_hex(uint8_t span_id[8], const char *hex);
 /** Parses the value of a `tracestate` header. NULL when the text is empty or breaks a rule (then all of it is
  *  discarded, as the W3C test suite asks). */
 CLEW_API clew_tracestate *clew_tracestate_parse(const char *text, size_t size);
+/** One more reference; returns its argument. Any thread. */
 CLEW_API clew_tracestate *clew_tracestate_ref(const clew_tracestate *state);
+/** Gives a reference back; the last one frees it. Any thread. */
 CLEW_API void clew_tracestate_unref(const clew_tracestate *state);
 
 /** The value of a key; `data` is NULL when absent. Lives as long as the state. */
@@ -56,6 +59,8 @@ CLEW_API clew_text clew_tracestate_get(const clew_tracestate *state, const char 
  * gives back the old state with one more reference, and CLEW_EINVAL in `*error` unless NULL. */
 CLEW_API clew_tracestate *clew_tracestate_set(const clew_tracestate *state, const char *key,
                                               const char *value, int *error);
+/** A new state without the key, or one more reference to the old one when it has no such key. NULL when
+ * nothing is left. */
 CLEW_API clew_tracestate *clew_tracestate_remove(const clew_tracestate *state, const char *key);
 
 /** The header text, members separated by commas, terminated; lives as long as the state; "" for NULL. */
@@ -63,6 +68,7 @@ CLEW_API clew_text clew_tracestate_text(const clew_tracestate *state);
 
 /* ---- contexts ---- */
 
+/** A span context, baggage and values of the application; immutable and counted. */
 typedef struct clew_context clew_context;
 
 /** One reference to the calling thread's current context; never NULL. When memory runs out this is the empty

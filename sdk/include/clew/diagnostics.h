@@ -8,6 +8,7 @@ CLEW_BEGIN_DECLS
 
 /* ---- messages ---- */
 
+/** How grave a message is; a level includes those above it. */
 typedef enum clew_log_level {
     CLEW_LOG_NONE = 0,
     CLEW_LOG_ERROR = 1,
@@ -48,6 +49,7 @@ CLEW_API int clew_set_memory_limit(uint64_t bytes);
 
 /* ---- books ---- */
 
+/** The pipelines that a provider can have. */
 #define CLEW_PIPELINES_MAX 8
 
 /** The books of one pipeline: offered = pending + the sum of the fates, exactly when no call is running, and
@@ -67,6 +69,7 @@ typedef struct clew_pipeline_stats {
     uint64_t dropped_shutdown;   /**< fate: ended or still waiting when the pipeline was shut down */
 } clew_pipeline_stats;
 
+/** The books of a provider and of the process. */
 typedef struct clew_stats_data {
     /* The provider: started = open + ended. */
     uint64_t started; /**< recorded spans */

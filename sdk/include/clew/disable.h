@@ -30,6 +30,11 @@ static inline clew_token clew_token_none(void) {
     clew_token token = {0, 0};
     return token;
 }
+static inline clew_stats_data clew_stats_none(void) {
+    clew_stats_data stats;
+    memset(&stats, 0, sizeof stats);
+    return stats;
+}
 static inline clew_delivery clew_delivery_none(void) {
     clew_delivery delivery;
     memset(&delivery, 0, sizeof delivery);
@@ -44,6 +49,10 @@ static inline clew_delivery clew_delivery_none(void) {
 #define clew_init_with(...) CLEW_OFF_(clew_init_with(__VA_ARGS__), clew_off())
 #define clew_flush(...) CLEW_OFF_(clew_flush(__VA_ARGS__), clew_delivery_none())
 #define clew_shutdown(...) CLEW_OFF_(clew_shutdown(__VA_ARGS__), clew_delivery_none())
+#define clew_stats(...) CLEW_OFF_(clew_stats(__VA_ARGS__), clew_stats_none())
+#define clew_strerror(...) CLEW_OFF_(clew_strerror(__VA_ARGS__), "switched off")
+#define clew_set_log_callback(...) CLEW_VOID_(clew_set_log_callback(__VA_ARGS__))
+#define clew_set_log_level(...) CLEW_VOID_(clew_set_log_level(__VA_ARGS__))
 
 #define clew_tracer_get(...) CLEW_OFF_(clew_tracer_get(__VA_ARGS__), (clew_tracer *)0)
 #define clew_tracer_default(...) CLEW_OFF_(clew_tracer_default(__VA_ARGS__), (clew_tracer *)0)

@@ -17,6 +17,7 @@ CLEW_API char *clew_memory_copy_text(const char *text, size_t size);
 
 /** Charges `size` bytes to the memory budget; false, and nothing charged, when it is used up. */
 CLEW_API bool clew_budget_take(size_t size);
+/** Gives back what was taken, in one piece or several. Any thread. */
 CLEW_API void clew_budget_give(size_t size);
 
 /** Says something, at most one line of one `reason` (static text, no spaces) in ten seconds. Any thread;

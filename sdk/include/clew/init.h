@@ -11,15 +11,18 @@
 
 CLEW_BEGIN_DECLS
 
+/** How OTLP is spoken; 0 leaves it to the variable. */
 typedef enum clew_otlp_protocol {
     CLEW_OTLP_PROTOCOL_DEFAULT = 0,
     CLEW_OTLP_HTTP_PROTOBUF = 1,
 } clew_otlp_protocol;
 
+/** For `timeout_ms` of clew_otlp_options: the variable, else the default. */
 #define CLEW_TIMEOUT_DEFAULT UINT32_MAX
 
 /** Options of the OTLP exporter (specification: OpenTelemetry Protocol Exporter). NULL and the defaults mean:
- * the variable, else the default named here. Texts are copied. */
+ * the variable, else the default named here. Start from clew_otlp_options_default(): a timeout of 0 is none.
+ * Texts are copied. */
 typedef struct clew_otlp_options {
     uint32_t struct_size;
     clew_otlp_protocol protocol; /**< OTEL_EXPORTER_OTLP_[TRACES_]PROTOCOL; http/protobuf */
@@ -32,6 +35,7 @@ typedef struct clew_otlp_options {
     uint32_t
         timeout_ms; /**< a batch, retries included; 0: no limit; CLEW_TIMEOUT_DEFAULT: …_TIMEOUT, 10000 */
 } clew_otlp_options;
+/** Options that leave everything to the variables and the defaults. */
 CLEW_API clew_otlp_options clew_otlp_options_default(void);
 
 /** Makes an OTLP exporter. libclew-otlp has the one for networks: clew_otlp_exporter(). */
@@ -55,6 +59,7 @@ typedef struct clew_options {
     uint32_t flags;         /**< CLEW_INIT_* */
 } clew_options;
 
+/** For `exit_flush_ms`: an exit without shutdown delivers nothing. */
 #define CLEW_NO_EXIT_FLUSH UINT32_MAX
 /** Does not read TRACEPARENT, TRACESTATE and BAGGAGE of the environment (CLEW_IGNORE_TRACEPARENT=true). */
 #define CLEW_INIT_IGNORE_TRACEPARENT 0x1u

@@ -15,10 +15,12 @@ CLEW_BEGIN_DECLS
 /** What an exporter is given: at least one span, immutable, valid until the exporter has answered. */
 typedef struct clew_batch clew_batch;
 
+/** The number of spans. */
 CLEW_API size_t clew_batch_count(const clew_batch *batch);
 /** The whole batch as the bytes of an ExportTraceServiceRequest, which are also those of a TracesData. */
 CLEW_API clew_bytes clew_batch_request(const clew_batch *batch);
 
+/** Where a walk over spans stands. Nothing to free; valid as long as the batch. */
 typedef struct clew_batch_cursor {
     clew_bytes resources, scopes, spans;
     clew_span_view current;
@@ -32,6 +34,7 @@ CLEW_API bool clew_batch_next(clew_batch_cursor *cursor, clew_span_view *out);
 
 /* ---- exporters ---- */
 
+/** How it went for a whole batch. */
 typedef enum clew_export_outcome {
     CLEW_EXPORT_DELIVERED = 0, /**< the receiver has answered that it has them, but for `rejected` ones */
     CLEW_EXPORT_FAILED = 1,    /**< it has none of them */
@@ -111,6 +114,9 @@ CLEW_API int clew_exporter_otlp_file(const char *path, clew_exporter *out);
 
 /* ---- processors ---- */
 
+/** Parameters of the batching processor, by the specification, and a bound in bytes. Start from
+ * clew_batch_options_default(): zeros are values here. A size of 0 gives way to the default and a batch
+ * larger than the queue is cut to it; both are logged. */
 typedef struct clew_batch_options {
     uint32_t struct_size;
     uint32_t max_queue_size;        /**< spans; 2048; at least 1 */

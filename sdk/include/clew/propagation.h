@@ -27,6 +27,7 @@ typedef struct clew_carrier {
     void (*keys)(void *self, void (*each)(void *arg, const char *name), void *arg);
 } clew_carrier;
 
+/** Writes and reads one format, or several; any thread. */
 typedef struct clew_propagator clew_propagator;
 
 /** A propagator of one's own. `inject` and `extract` may run on any threads at once. */
@@ -47,6 +48,8 @@ CLEW_API clew_propagator *clew_propagator_none(void);         /**< does nothing 
 /** Several in order; duplicates count once. At most 8, borrowed: they must live as long. NULL when memory
  * runs out or there are too many. */
 CLEW_API clew_propagator *clew_propagator_composite(clew_propagator *const *members, size_t count);
+/** From callbacks, which are copied; `self` must live as long as the propagator. NULL when memory runs out.
+ */
 CLEW_API clew_propagator *clew_propagator_custom(const clew_propagator_callbacks *callbacks);
 /** For composite and custom ones that are not installed; the built-in ones ignore it. */
 CLEW_API void clew_propagator_free(clew_propagator *propagator);
@@ -90,6 +93,7 @@ CLEW_API int clew_traceparent_parse(const char *text, size_t size, clew_span_con
  * result is one block; give it back with clew_environ_free(). NULL when memory runs out. Not for secrets:
  * other processes of the user can read it. */
 CLEW_API char **clew_environ_new(const clew_context *context);
+/** NULL is allowed. */
 CLEW_API void clew_environ_free(char **environment);
 
 /** A new context from a NULL-terminated array `NAME=value` (NULL: this process's environment). Names are

@@ -10,9 +10,10 @@
 
 CLEW_BEGIN_DECLS
 
+/** No limit, for any of the span limits but the depth. */
 #define CLEW_UNLIMITED UINT32_MAX
 
-/** Span limits (specification: Span Limits). Zero is a limit of zero. */
+/** Span limits (specification: Span Limits). Zero is a limit of zero: start from clew_limits_default(). */
 typedef struct clew_limits {
     uint32_t struct_size;
     uint32_t attribute_count;        /**< 128 */
@@ -23,6 +24,7 @@ typedef struct clew_limits {
     uint32_t event_attribute_count;  /**< 128 */
     uint32_t link_attribute_count;   /**< 128 */
 } clew_limits;
+/** The specification's defaults. */
 CLEW_API clew_limits clew_limits_default(void);
 
 /** Makes ids. Both functions run on every thread that starts spans; neither may give an id of zeros. */
@@ -34,6 +36,7 @@ typedef struct clew_id_generator {
     bool random; /**< the low 56 bits of its trace ids are random: sets the W3C random flag */
 } clew_id_generator;
 
+/** What a provider is made of; all zero is the default. */
 typedef struct clew_provider_options {
     uint32_t struct_size;                  /**< sizeof, or 0 for the members of the first release */
     clew_resource *resource;               /**< reference taken over; NULL: clew_resource_default(NULL) */
@@ -42,6 +45,7 @@ typedef struct clew_provider_options {
     const clew_id_generator *id_generator; /**< copied; NULL: random */
 } clew_provider_options;
 
+/** Sampler, limits, ids, resource and pipelines; all but the pipelines are fixed. */
 typedef struct clew_provider clew_provider;
 
 /** A provider without processors. Providers live as long as the process, like tracers; after shutdown one
@@ -59,6 +63,7 @@ CLEW_API int clew_provider_add_batch(clew_provider *provider, const clew_exporte
 /** Each sampled span by itself: a local exporter runs inside the end of the span, any other on its own time
  * through a queue of batches of one, so that an end never waits for a network. */
 CLEW_API int clew_provider_add_simple(clew_provider *provider, const clew_exporter *exporter);
+/** A processor of one's own, copied. */
 CLEW_API int clew_provider_add_processor(clew_provider *provider, const clew_processor *processor);
 
 /** A tracer of this provider; otherwise as clew_tracer_get(). After shutdown a tracer that records nothing.

@@ -6,6 +6,7 @@
 
 CLEW_BEGIN_DECLS
 
+/** Attributes and a schema URL. NULL is the empty resource for the functions that read one. */
 typedef struct clew_resource clew_resource;
 
 /** A resource of these attributes alone, copied, of equal keys the last. `schema_url` may be NULL. NULL when
@@ -22,14 +23,18 @@ CLEW_API clew_resource *clew_resource_default(const char *service_name);
  * differ are logged and leave it empty. Either may be NULL. */
 CLEW_API clew_resource *clew_resource_merge(const clew_resource *old, const clew_resource *updating);
 
+/** One more reference; returns its argument. Any thread. */
 CLEW_API clew_resource *clew_resource_ref(const clew_resource *resource);
+/** Gives a reference back; the last one frees it. Any thread. */
 CLEW_API void clew_resource_unref(const clew_resource *resource);
 
+/** The number of attributes. */
 CLEW_API size_t clew_resource_count(const clew_resource *resource);
 /** The attribute at an index below the count; key NULL beyond it. Lives as long as the resource. */
 CLEW_API clew_attribute clew_resource_at(const clew_resource *resource, size_t index);
 /** The value of a key; an empty value when absent. */
 CLEW_API clew_value clew_resource_get(const clew_resource *resource, const char *key);
+/** The schema URL, terminated; "" without one. Lives as long as the resource. */
 CLEW_API const char *clew_resource_schema_url(const clew_resource *resource);
 
 CLEW_END_DECLS

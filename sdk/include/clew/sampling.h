@@ -7,6 +7,7 @@
 
 CLEW_BEGIN_DECLS
 
+/** What becomes of a span. */
 typedef enum clew_decision {
     CLEW_DROP = 0,
     CLEW_RECORD_ONLY = 1, /**< processors see it, exporters do not */
@@ -34,6 +35,7 @@ typedef struct clew_sampling_result {
     const clew_tracestate *tracestate; /**< the span's; Clew takes a reference of its own */
 } clew_sampling_result;
 
+/** A sampler; immutable and counted, any thread. */
 typedef struct clew_sampler clew_sampler;
 
 /** A sampler of one's own. `should_sample` runs on every thread that starts spans, at once, and must be
@@ -47,7 +49,11 @@ typedef struct clew_sampler_callbacks {
     void (*destroy)(void *self); /**< may be NULL; runs when the sampler goes */
 } clew_sampler_callbacks;
 
+/* These two are static: references to them are optional. */
+
+/** Samples every span: "AlwaysOnSampler". */
 CLEW_API clew_sampler *clew_sampler_always_on(void);
+/** Drops every span: "AlwaysOffSampler". */
 CLEW_API clew_sampler *clew_sampler_always_off(void);
 
 /** Keeps the ratio of traces, decided by the low 8 bytes of the trace id, as Go, Java and Rust do; it does
@@ -69,6 +75,8 @@ typedef struct clew_parent_based_options {
 /** Follows the parent, and asks `root` where there is none. Takes over the caller's references to the
  * delegates. */
 CLEW_API clew_sampler *clew_sampler_parent_based(const clew_parent_based_options *options);
+/** From callbacks, which are copied, the description too. NULL when memory runs out or `should_sample` is
+ * missing. */
 CLEW_API clew_sampler *clew_sampler_custom(const clew_sampler_callbacks *callbacks);
 
 /** Samplers are counted; whoever takes one over (a provider, a parent-based sampler) unreferences it. */

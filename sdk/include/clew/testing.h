@@ -18,12 +18,14 @@ CLEW_API clew_exporter clew_memory_exporter_as_exporter(clew_memory_exporter *ex
 /** Only after the providers that it was added to are shut down. */
 CLEW_API void clew_memory_exporter_free(clew_memory_exporter *exporter);
 
+/** How many spans it holds. */
 CLEW_API size_t clew_memory_exporter_count(clew_memory_exporter *exporter);
 /** The span at an index in order of arrival; all empty beyond the count. Valid until the next clear. */
 CLEW_API clew_span_view clew_memory_exporter_at(clew_memory_exporter *exporter, size_t index);
 /** The first span of that name. False when there is none. */
 CLEW_API bool clew_memory_exporter_find(clew_memory_exporter *exporter, const char *name,
                                         clew_span_view *out);
+/** Forgets all spans; views of them become invalid. */
 CLEW_API void clew_memory_exporter_clear(clew_memory_exporter *exporter);
 
 /** The spans as an indented tree: a line a span, its name, then what differs from the plain case, children
@@ -36,6 +38,7 @@ CLEW_API void clew_memory_exporter_clear(clew_memory_exporter *exporter);
  *  A span whose parent is not there is a root. Returns terminated text to be released with
  *  clew_testing_text_free(); NULL when memory runs out. */
 CLEW_API char *clew_memory_exporter_tree(clew_memory_exporter *exporter);
+/** NULL is allowed. */
 CLEW_API void clew_testing_text_free(char *text);
 
 /** Compares the tree with what is expected, written as above. Indentation counts from the first line's, and a

@@ -39,6 +39,7 @@ CLEW_API bool clew_tracer_enabled(const clew_tracer *tracer, const void *reserve
 
 /* ---- spans ---- */
 
+/** A handle: its ids stay readable for ever. All zero is the null span. */
 typedef struct clew_span {
     uint8_t trace_id[16];
     uint8_t span_id[8];
@@ -54,12 +55,14 @@ typedef enum clew_span_kind {
     CLEW_CONSUMER = 5,
 } clew_span_kind;
 
+/** How the operation went. The numbers are those of OTLP. */
 typedef enum clew_status {
     CLEW_STATUS_UNSET = 0,
     CLEW_STATUS_OK = 1,
     CLEW_STATUS_ERROR = 2,
 } clew_status;
 
+/** A link to another span, with attributes of its own; borrowed by the call that takes it. */
 typedef struct clew_link {
     clew_span_context context;
     const clew_attribute *attributes;
@@ -151,14 +154,17 @@ static inline void clew_span_set_string_n(clew_span span, const char *key, const
     if (clew_abi_speaks(span.ref))
         clew_abi_span_set_string(span.ref, key, clew_abi_size(key), value, size);
 }
+/** True or false. */
 static inline void clew_span_set_bool(clew_span span, const char *key, bool value) {
     if (clew_abi_speaks(span.ref))
         clew_abi_span_set_bool(span.ref, key, clew_abi_size(key), value);
 }
+/** A signed number of 64 bits. */
 static inline void clew_span_set_int(clew_span span, const char *key, int64_t value) {
     if (clew_abi_speaks(span.ref))
         clew_abi_span_set_int(span.ref, key, clew_abi_size(key), value);
 }
+/** A floating-point number; NaN and the infinities are kept. */
 static inline void clew_span_set_double(clew_span span, const char *key, double value) {
     if (clew_abi_speaks(span.ref))
         clew_abi_span_set_double(span.ref, key, clew_abi_size(key), value);
@@ -203,6 +209,7 @@ static inline void clew_span_set_status(clew_span span, clew_status status, cons
         clew_abi_span_set_status(span.ref, status, description, clew_abi_size(description));
 }
 
+/** Replaces the name; NULL is "" (specification: UpdateName). The sampler has decided by the old one. */
 static inline void clew_span_update_name(clew_span span, const char *name) {
     if (clew_abi_speaks(span.ref))
         clew_abi_span_update_name(span.ref, name, clew_abi_size(name));

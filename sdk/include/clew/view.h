@@ -53,11 +53,13 @@ typedef struct clew_value_view {
     clew_bytes data;
 } clew_value_view;
 
+/** An attribute as read. */
 typedef struct clew_attribute_view {
     clew_text key;
     clew_value_view value;
 } clew_attribute_view;
 
+/** An event as read; `message` is its OTLP bytes. */
 typedef struct clew_event_view {
     clew_text name;
     uint64_t time_unix_nano;
@@ -65,6 +67,7 @@ typedef struct clew_event_view {
     clew_bytes message;
 } clew_event_view;
 
+/** A link as read; `message` is its OTLP bytes. */
 typedef struct clew_link_view {
     uint8_t trace_id[16];
     uint8_t span_id[8];
@@ -80,9 +83,15 @@ typedef struct clew_iterator {
     uint32_t field;
 } clew_iterator;
 
+/* The attributes, events and links, in order of recording; to be walked with the functions below. */
+
+/** For clew_next_attribute(). */
 CLEW_API clew_iterator clew_span_view_attributes(const clew_span_view *view);
+/** For clew_next_event(). */
 CLEW_API clew_iterator clew_span_view_events(const clew_span_view *view);
+/** For clew_next_link(). */
 CLEW_API clew_iterator clew_span_view_links(const clew_span_view *view);
+/** For clew_next_attribute(): those of the instrumentation scope, of the resource, of an event, of a link. */
 CLEW_API clew_iterator clew_span_view_scope_attributes(const clew_span_view *view);
 CLEW_API clew_iterator clew_span_view_resource_attributes(const clew_span_view *view);
 CLEW_API clew_iterator clew_event_view_attributes(const clew_event_view *event);

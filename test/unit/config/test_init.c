@@ -41,8 +41,6 @@ static int failing_factory(const clew_otlp_options *options, clew_exporter *out)
 
 Test(init, installs_once_and_anew_after_shutdown) {
     clew_options options = {.otlp = factory};
-    setenv("OTEL_PROPAGATORS", "tracecontext",
-           1); /* a composite one is made anew, and kept, by every start */
     cr_assert_eq(clew_init_with("one", &options), 0);
     clew_provider *first = clew_provider_get_global();
     cr_assert_not_null(first);

@@ -203,6 +203,23 @@ Test(limits, dropped_attributes_of_an_event_are_told) {
     CLEW_NO_LEAKS();
 }
 
+Test(limits, a_key_given_twice_past_the_limit_counts_once) {
+    clew_limits limits = clew_limits_default();
+    clew_attribute attributes[] = {CLEW_KV("kept", 1), CLEW_KV("gone", 1), CLEW_KV("gone", 2)};
+    clew_event_view event;
+    limits.event_attribute_count = 1;
+    struct kit kit = kit_limited(&limits);
+    clew_span span = kit_start(&kit, "work");
+    clew_span_add_event(span, "event", attributes, 3, 0);
+    clew_span_end(span);
+    clew_span_view view = kit_only(&kit);
+    clew_iterator events = clew_span_view_events(&view);
+    cr_assert(clew_next_event(&events, &event));
+    cr_assert_eq(event.dropped_attributes, 1);
+    kit_end(&kit);
+    CLEW_NO_LEAKS();
+}
+
 Test(limits, a_span_is_at_most_four_mebibytes) {
     struct kit kit = kit_new();
     size_t size = 3 << 20;
