@@ -43,8 +43,7 @@ int main(int argc, char **argv) {
 
     if (delivery.status != 0 || books.pipelines[0].exported == 0) {
         fprintf(stderr, "first_span: the span was not delivered: %s\n",
-                delivery.status ? clew_strerror(delivery.status)
-                                : "not recorded, or no exporter");
+                delivery.status ? clew_strerror(delivery.status) : "not recorded, or no exporter");
         return 1;
     }
     return 0;
