@@ -120,13 +120,3 @@ void clew__charged_free(void *block, size_t size) {
     clew_memory_release(block);
     clew_budget_give(size);
 }
-
-bool clew__writer_grows(struct clew__writer *writer, size_t more) {
-    size_t capacity = (writer->size + more) * 2;
-    uint8_t *data = clew_memory_reallocate(writer->data, capacity);
-    if (!data)
-        return false;
-    writer->data = data;
-    writer->capacity = capacity;
-    return true;
-}

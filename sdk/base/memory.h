@@ -6,16 +6,11 @@
 #ifndef CLEW_BASE_MEMORY_H
 #define CLEW_BASE_MEMORY_H
 
-#include "proto/wire.h"
-
 #include <clew/extend.h>
 
 /* Charged memory: taken from the budget and allocated, or NULL and nothing charged. */
 void *clew__charged_new(size_t size);
 void clew__charged_free(void *block, size_t size);
-
-/* `grow` of a writer whose bytes are not charged and go back with clew_memory_release(). */
-bool clew__writer_grows(struct clew__writer *writer, size_t more);
 
 /* The limit of CLEW_MEMORY_LIMIT: counts unless clew_set_memory_limit() was called. */
 void clew__budget_set_default_limit(uint64_t bytes);

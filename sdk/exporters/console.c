@@ -6,7 +6,7 @@
 #include <clew/pipeline.h>
 
 #include "proto/otlp.h"
-#include "sdk/exporters/buffer.h"
+#include "sdk/base/buffer.h"
 #include "sdk/exporters/output.h"
 #include "sdk/exporters/print.h"
 

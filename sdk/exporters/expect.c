@@ -4,9 +4,9 @@
 #include <clew/testing.h>
 
 #include "proto/otlp.h"
+#include "sdk/base/buffer.h"
 #include "sdk/base/slice.h"
 #include "sdk/base/value.h"
-#include "sdk/exporters/buffer.h"
 #include "sdk/exporters/print.h"
 #include "sdk/trace/view.h"
 

@@ -3,7 +3,7 @@
 #include <clew/extend.h>
 #include <clew/testing.h>
 
-#include "sdk/exporters/buffer.h"
+#include "sdk/base/buffer.h"
 #include "sdk/exporters/tree.h"
 #include "sdk/pipeline/batch.h"
 

@@ -8,7 +8,7 @@
 #include <clew/pipeline.h>
 
 #include "proto/json.h"
-#include "sdk/exporters/buffer.h"
+#include "sdk/base/buffer.h"
 #include "sdk/exporters/output.h"
 
 #include <errno.h>

@@ -3,6 +3,7 @@
 #include "sdk/pipeline/request.h"
 
 #include "proto/otlp.h"
+#include "sdk/base/buffer.h"
 #include "sdk/base/lock.h"
 #include "sdk/base/memory.h"
 #include "sdk/resource/resource.h"
@@ -19,7 +20,7 @@ struct entry {
 };
 
 static void encode(struct clew__origin *origin) {
-    struct clew__writer writer = {.grow = clew__writer_grows};
+    struct clew__writer writer = clew__buffer_plain();
     const char *schema_url;
     size_t begun;
     if (origin->forked) {
@@ -37,12 +38,12 @@ static void encode(struct clew__origin *origin) {
     if (schema_url && *schema_url)
         clew__write_bytes(&writer, CLEW__RESOURCE_SPANS_SCHEMA_URL, schema_url, strlen(schema_url));
     if (writer.failed) {
-        clew_memory_release(writer.data);
+        clew__buffer_fini(&writer);
         return;
     }
     clew_memory_release(origin->bytes);
-    origin->bytes = writer.data;
     origin->size = writer.size;
+    origin->bytes = clew__buffer_take(&writer);
     origin->encoded = true;
 }
 

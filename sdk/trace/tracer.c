@@ -2,6 +2,7 @@
 #include "sdk/trace/provider.h"
 
 #include "proto/otlp.h"
+#include "sdk/base/buffer.h"
 #include "sdk/base/lock.h"
 #include "sdk/base/memory.h"
 
@@ -51,7 +52,7 @@ static void write_scope_attributes(struct clew__writer *writer, const clew_attri
 /* Encodes the scope; false when memory runs out. */
 static bool encode(struct clew_tracer *tracer, const char *name, const char *version, const char *schema_url,
                    const clew_attribute *attributes, size_t count) {
-    struct clew__writer writer = {.grow = clew__writer_grows};
+    struct clew__writer writer = clew__buffer_plain();
     size_t begun;
     begun = clew__write_begin(&writer, CLEW__SCOPE_SPANS_SCOPE);
     if (name && *name)
@@ -65,13 +66,13 @@ static bool encode(struct clew_tracer *tracer, const char *name, const char *ver
         clew__write_text(&writer, CLEW__SCOPE_SPANS_SCHEMA_URL, schema_url, strlen(schema_url));
     tracer->scope.tail_size = writer.size - tracer->scope.head_size;
     if (writer.failed) {
-        clew_memory_release(writer.data);
+        clew__buffer_fini(&writer);
         return false;
     }
-    tracer->bytes = writer.data;
     tracer->size = writer.size;
-    tracer->scope.head = writer.data;
-    tracer->scope.tail = writer.data + tracer->scope.head_size;
+    tracer->bytes = clew__buffer_take(&writer);
+    tracer->scope.head = tracer->bytes;
+    tracer->scope.tail = tracer->bytes + tracer->scope.head_size;
     return true;
 }
 

@@ -6,7 +6,7 @@
 #include <clew/pipeline.h>
 
 #include "proto/otlp.h"
-#include "sdk/exporters/buffer.h"
+#include "sdk/base/buffer.h"
 #include "sdk/pipeline/batch.h"
 
 /* A span of a test tree. Ids are numbers below 2^32, 0 is none. */

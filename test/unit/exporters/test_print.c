@@ -1,7 +1,7 @@
 /* Text for people. */
 #include "sdk/exporters/print.h"
 
-#include "sdk/exporters/buffer.h"
+#include "sdk/base/buffer.h"
 #include "test/support.h"
 
 #include <string.h>

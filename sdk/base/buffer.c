@@ -1,5 +1,5 @@
 /* Owns the memory of growing writers. No state of its own; one thread at a time each buffer. */
-#include "sdk/exporters/buffer.h"
+#include "sdk/base/buffer.h"
 
 #include <clew/extend.h>
 
@@ -57,6 +57,12 @@ void clew__buffer_fini(struct clew__writer *buffer) {
     if (is_charged(buffer))
         clew_budget_give(buffer->capacity);
     clew__buffer_forget(buffer);
+}
+
+uint8_t *clew__buffer_take(struct clew__writer *buffer) {
+    uint8_t *data = buffer->data, *trimmed = buffer->size ? clew_memory_reallocate(data, buffer->size) : NULL;
+    clew__buffer_forget(buffer);
+    return trimmed ? trimmed : data;
 }
 
 void clew__buffer_forget(struct clew__writer *buffer) {
