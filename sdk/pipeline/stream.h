@@ -85,6 +85,13 @@ int clew__stream_flush_exporter(struct clew__stream *stream, uint32_t timeout_ms
 
 void clew__stream_stats(struct clew__stream *stream, clew_pipeline_stats *out);
 
+/* The queue as the worker takes from it: moves up to a batch to the worker's own list; gives back what of
+ * that was read, and its room in the queue; drops all of it, with its fate counted, and returns how many
+ * spans that were. */
+void clew__stream_stage(struct clew__stream *stream);
+void clew__stream_unstage(struct clew__stream *stream, uint32_t spans);
+uint64_t clew__stream_drop_queue(struct clew__stream *stream);
+
 /* The worker's part. `wake` is lowered to when the stream wants to be stepped again. */
 void clew__stream_step(struct clew__stream *stream, const clew_poll *polled, uint64_t now, uint64_t *wake);
 size_t clew__stream_wait(struct clew__stream *stream, clew_poll *descriptors, size_t capacity,

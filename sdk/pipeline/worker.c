@@ -199,13 +199,15 @@ static bool wait_for_change(uint64_t deadline) {
 struct mark {
     uint64_t settled, target;
     uint64_t delivered, failed, unknown;
+    uint64_t rejected; /* of the failed ones */
 };
 
 static void read_fates(struct clew__stream *stream, struct mark *mark) {
     mark->settled = atomic_load(&stream->settled);
     mark->delivered = atomic_load(&stream->exported);
-    mark->failed = atomic_load(&stream->rejected) + atomic_load(&stream->failed) +
-                   atomic_load(&stream->dropped_memory) + atomic_load(&stream->dropped_shutdown);
+    mark->rejected = atomic_load(&stream->rejected);
+    mark->failed = mark->rejected + atomic_load(&stream->failed) + atomic_load(&stream->dropped_memory) +
+                   atomic_load(&stream->dropped_shutdown);
     mark->unknown = atomic_load(&stream->unknown);
 }
 
@@ -232,6 +234,7 @@ static void add_result(struct clew__stream *stream, const struct mark *before,
     }
     result->delivered += delivered;
     result->failed += failed;
+    result->rejected += after.rejected - before->rejected;
     result->unknown += unknown;
 }
 

@@ -25,6 +25,7 @@ void clew__worker_unlock_books(void);
 struct clew__worker_result {
     bool in_time;
     uint64_t delivered, failed, unknown;
+    uint64_t rejected; /* of the failed ones: by the receiver */
 };
 
 /* Exports what the streams have at the call; returns when that has fates, or at the deadline. */

@@ -325,8 +325,10 @@ static clew_delivery delivery_of(const struct clew__worker_result *result) {
     clew_delivery delivery = {CLEW_OK, result->delivered, result->failed, result->unknown};
     if (!result->in_time)
         delivery.status = CLEW_ETIMEDOUT;
-    else if (result->failed || result->unknown)
+    else if (result->unknown || result->failed > result->rejected)
         delivery.status = CLEW_EIO;
+    else if (result->failed)
+        delivery.status = CLEW_EREJECTED;
     return delivery;
 }
 

@@ -117,14 +117,6 @@ bool clew__slot_body(struct clew__slot *slot) {
     return true;
 }
 
-void *clew__slot_detach_body(struct clew__slot *slot, uint32_t *block_size) {
-    void *block = slot->body - CLEW__BODY_HEADROOM;
-    *block_size = CLEW__BODY_HEADROOM + slot->capacity;
-    slot->body = NULL;
-    slot->capacity = 0;
-    return block;
-}
-
 bool clew__slot_reserve_slowly(struct clew__slot *slot, size_t more) {
     size_t entries = slot->attributes * sizeof(struct clew__key_entry), need, capacity = slot->capacity;
     size_t old_size = CLEW__BODY_HEADROOM + slot->capacity;

@@ -81,8 +81,6 @@ struct clew__slot *clew__slot_take(struct clew__thread *thread);
 bool clew__slot_body(struct clew__slot *slot);
 /* Gives the slot back; its word must be one of a free generation already. */
 void clew__slot_give(struct clew__thread *thread, struct clew__slot *slot);
-/* Takes the body away: the block around it (chunk.h) and its size; the caller owns it from now on. */
-void *clew__slot_detach_body(struct clew__slot *slot, uint32_t *block_size);
 
 /* Room for `more` bytes and one more key entry; grows the body, charged. False past the span's or the memory
  * limit. */

@@ -1,4 +1,5 @@
-/* Any bytes as `Retry-After`, at any time: a wait within the bounds, or nothing touched. */
+/* Any bytes as `Retry-After`, at any time that a clock shows: a wait within the bounds, or nothing touched.
+ */
 #include "collector-bridge/wire/retry.h"
 
 #include <stdlib.h>
@@ -14,13 +15,14 @@ static void check(bool holds) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const uint64_t untouched = UINT64_MAX - 1;
     uint64_t wait = untouched, told;
-    int64_t now = 0;
+    uint32_t minutes = 0; /* since 1970: eight thousand years */
+    int64_t now;
     struct clew__slice value;
-    if (size < sizeof now)
+    if (size < sizeof minutes)
         return 0;
-    memcpy(&now, data, sizeof now);
-    value.data = (const char *)data + sizeof now;
-    value.size = size - sizeof now;
+    memcpy(&minutes, data, sizeof minutes);
+    now = (int64_t)minutes * 60;
+    value = clew__slice_of((const char *)data + sizeof minutes, size - sizeof minutes);
     if (!clew__retry_after(value, now, &wait)) {
         check(wait == untouched);
         return 0;

@@ -25,9 +25,6 @@
 #error "Clew needs a compiler with GNU attributes: gcc or clang"
 #endif
 
-/** Marks what may change between minor versions. */
-#define CLEW_EXPERIMENTAL
-
 CLEW_BEGIN_DECLS
 
 /* Every error: name, number, text. Functions return 0 or one of these; span operations return nothing. */
@@ -40,9 +37,7 @@ CLEW_BEGIN_DECLS
     X(CLEW_ESHUTDOWN, -6, "shut down")                                                                       \
     X(CLEW_EFORMAT, -7, "malformed input")                                                                   \
     X(CLEW_EIO, -8, "input or output failed")                                                                \
-    X(CLEW_ENOTFOUND, -9, "not found")                                                                       \
-    X(CLEW_EUNSUPPORTED, -10, "not supported")                                                               \
-    X(CLEW_EREJECTED, -11, "rejected by the receiver")
+    X(CLEW_EREJECTED, -9, "rejected by the receiver")
 
 typedef enum clew_error_code {
     CLEW_OK = 0,

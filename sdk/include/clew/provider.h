@@ -79,10 +79,11 @@ CLEW_API clew_provider *clew_provider_get_global(void);
 
 /** How a flush or a shutdown went, summed over the pipelines: what was waiting when it was called. */
 typedef struct clew_delivery {
-    int status;         /**< 0; CLEW_ETIMEDOUT; CLEW_EIO when something failed; CLEW_ESHUTDOWN */
+    int status; /**< 0; CLEW_ETIMEDOUT; CLEW_EREJECTED when the receiver refused spans and nothing else went
+                   wrong; CLEW_EIO when something failed; CLEW_ESHUTDOWN */
     uint64_t delivered; /**< spans */
     uint64_t failed;    /**< refused, dropped or not sent in time */
-    uint64_t unknown;   /**< sent, and no answer seen in time */
+    uint64_t unknown;   /**< sent, and no answer seen in time; after a flush also what is still being tried */
 } clew_delivery;
 
 /** Exports what has ended before the call; spans that end later do not prolong it. Returns within the timeout

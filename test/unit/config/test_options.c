@@ -13,7 +13,7 @@
 
 static int no_factory(const clew_otlp_options *options, clew_exporter *out) {
     (void)options, (void)out;
-    return CLEW_EUNSUPPORTED;
+    return CLEW_EINVAL;
 }
 
 static struct clew__settings settings;

@@ -226,7 +226,7 @@ Test(batch, rejected_failed_and_unknown_are_told_apart) {
     struct line line = line_new(&slow, NULL);
     line_spans(&line, 10);
     clew_delivery delivery = clew_provider_flush(line.provider, 2000);
-    cr_assert_eq(delivery.status, CLEW_EIO);
+    cr_assert_eq(delivery.status, CLEW_EREJECTED);
     cr_assert_eq(delivery.delivered, 8);
     cr_assert_eq(delivery.failed, 2);
     slow.rejects = 0;
@@ -234,6 +234,7 @@ Test(batch, rejected_failed_and_unknown_are_told_apart) {
     line_spans(&line, 5);
     delivery = clew_provider_flush(line.provider, 2000);
     cr_assert_eq(delivery.failed, 5);
+    cr_assert_eq(delivery.status, CLEW_EIO);
     slow.outcome = CLEW_EXPORT_UNKNOWN;
     line_spans(&line, 3);
     delivery = clew_provider_flush(line.provider, 2000);
