@@ -16,7 +16,7 @@
 #include <time.h>
 
 #define BURST 1000
-#define BLOCKS 301
+#define BLOCKS 1001
 #define THREADS_MAX 2
 
 enum row { START_END, ATTRIBUTES_5, ATTRIBUTES_10, SETTERS_5, SETTERS_10, NOT_SAMPLED, NO_SDK, ROWS };
