@@ -9,7 +9,9 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <link.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -151,14 +153,16 @@ static void after_fork_in_child(void) {
 
 /* dlopen(3), where there is one: a fully static program has none, and nothing to unload. */
 extern void *dlopen(const char *file, int mode) __attribute__((weak));
-extern int dladdr(const void *address, Dl_info *info) __attribute__((weak));
+extern int dladdr1(const void *address, Dl_info *info, void **extra, int flags) __attribute__((weak));
 
 /* Keeps the object that holds this code in memory: it may be a plugin, and threads that outlive it will call
- * back. */
+ * back. The program itself, whose name is empty, stays anyway. */
 static void pin(void) {
+    struct link_map *object = NULL;
     Dl_info info;
-    if (dlopen && dladdr && dladdr(&setup_done, &info) && info.dli_fname)
-        dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+    if (dlopen && dladdr1 && dladdr1(&setup_done, &info, (void **)&object, RTLD_DL_LINKMAP) && object &&
+        object->l_name[0])
+        dlopen(object->l_name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 }
 
 static void setup(void) {
@@ -205,25 +209,40 @@ static struct clew__thread *obtain(void) {
     return thread;
 }
 
+/* Makes a block the calling thread's; NULL when that fails. */
+static struct clew__thread *own(struct clew__thread *thread) {
+    if (thread && pthread_setspecific(exit_key, thread) != 0) {
+        atomic_fetch_sub(&in_use_count, 1);
+        atomic_store(&thread->in_use, false);
+        thread = NULL;
+    }
+    if (thread)
+        set_current(thread);
+    return thread;
+}
+
+/* A thread's first use. Signals wait: a handler that used Clew in here would wait for what it interrupted. */
+static struct clew__thread *first_use(void) {
+    struct clew__thread *thread = NULL;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_once(&setup_once, setup);
+    if (atomic_load_explicit(&setup_done, memory_order_acquire) && *clew__process_alive != 0) {
+        thread = clew__thread_current();
+        if (!thread)
+            thread = own(obtain());
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return thread;
+}
+
 struct clew__thread *clew__thread_self_slowly(void) {
     int saved = errno;
     struct clew__thread *thread;
-    pthread_once(&setup_once, setup);
-    if (!atomic_load_explicit(&setup_done, memory_order_acquire) || *clew__process_alive == 0) {
-        errno = saved;
-        return NULL;
-    }
-    thread = clew__thread_current();
-    if (!thread) {
-        thread = obtain();
-        if (thread && pthread_setspecific(exit_key, thread) != 0) {
-            atomic_fetch_sub(&in_use_count, 1);
-            atomic_store(&thread->in_use, false);
-            thread = NULL;
-        }
-        if (thread)
-            set_current(thread);
-    }
+    if (atomic_load_explicit(&setup_done, memory_order_acquire) && *clew__process_alive == 0)
+        return NULL; /* the child of a raw clone */
+    thread = first_use();
     errno = saved;
     return thread;
 }
