@@ -17,7 +17,7 @@ CLEW_PRINTF(3, 4) static void say(char *out, size_t size, const char *format, ..
     va_end(arguments);
 }
 
-static const char *connect_error_text(const struct clew__transport *transport) {
+static const char *connect_error_text(const struct clew__http *transport) {
     long number = 0;
     curl_easy_getinfo(transport->easy, CURLINFO_OS_ERRNO, &number);
     switch (number) {
@@ -39,7 +39,7 @@ static const char *connect_error_text(const struct clew__transport *transport) {
     }
 }
 
-static void explain_late(const struct clew__transport *transport, char *reason, size_t size) {
+static void explain_late(const struct clew__http *transport, char *reason, size_t size) {
     const char *shown = transport->settings->shown;
     uint64_t now = clew_monotonic_nano();
     uint64_t end = now < transport->deadline_nano ? now : transport->deadline_nano;
@@ -58,8 +58,8 @@ static void explain_late(const struct clew__transport *transport, char *reason, 
         say(reason, size, "no answer within %llu ms from %s", waited, shown);
 }
 
-enum clew__transport_end clew__transport_explain(const struct clew__transport *transport, CURLcode code,
-                                                 char *reason, size_t size) {
+enum clew__http_end clew__http_explain(const struct clew__http *transport, CURLcode code, char *reason,
+                                       size_t size) {
     const char *shown = transport->settings->shown;
     char detail[80];
     clew__answer_show(clew__slice_text(transport->error), NULL, 0, detail, sizeof detail);
@@ -67,26 +67,26 @@ enum clew__transport_end clew__transport_explain(const struct clew__transport *t
     switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
         explain_late(transport, reason, size);
-        return clew_monotonic_nano() + NANO_PER_MILLI < transport->deadline_nano ? CLEW__TRANSPORT_BROKEN
-                                                                                 : CLEW__TRANSPORT_LATE;
+        return clew_monotonic_nano() + NANO_PER_MILLI < transport->deadline_nano ? CLEW__HTTP_BROKEN
+                                                                                 : CLEW__HTTP_LATE;
     case CURLE_COULDNT_RESOLVE_HOST:
         say(reason, size, "the name in %s cannot be resolved", shown);
-        return CLEW__TRANSPORT_BROKEN;
+        return CLEW__HTTP_BROKEN;
     case CURLE_COULDNT_RESOLVE_PROXY:
         say(reason, size, "the name of the proxy to %s cannot be resolved", shown);
-        return CLEW__TRANSPORT_BROKEN;
+        return CLEW__HTTP_BROKEN;
     case CURLE_COULDNT_CONNECT:
         say(reason, size, "%s %s", connect_error_text(transport), shown);
-        return CLEW__TRANSPORT_BROKEN;
+        return CLEW__HTTP_BROKEN;
     case CURLE_GOT_NOTHING:
         say(reason, size, "%s closed the connection without an answer", shown);
-        return CLEW__TRANSPORT_BROKEN;
+        return CLEW__HTTP_BROKEN;
     case CURLE_SSL_CONNECT_ERROR:
         say(reason, size, "no TLS with %s: %s", shown, text);
-        return CLEW__TRANSPORT_BROKEN;
+        return CLEW__HTTP_BROKEN;
     case CURLE_OUT_OF_MEMORY:
         say(reason, size, "out of memory while sending to %s", shown);
-        return CLEW__TRANSPORT_HOPELESS;
+        return CLEW__HTTP_HOPELESS;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CACERT_BADFILE:
@@ -99,17 +99,17 @@ enum clew__transport_end clew__transport_explain(const struct clew__transport *t
     case CURLE_NOT_BUILT_IN:
     case CURLE_FAILED_INIT:
         say(reason, size, "%s: %s", shown, text);
-        return CLEW__TRANSPORT_HOPELESS;
+        return CLEW__HTTP_HOPELESS;
     case CURLE_UNSUPPORTED_PROTOCOL: /* "HTTP/0.9" */
     case CURLE_WEIRD_SERVER_REPLY:
         if (transport->requests == 0) {
             say(reason, size, "%s: %s", shown, text);
-            return CLEW__TRANSPORT_HOPELESS;
+            return CLEW__HTTP_HOPELESS;
         }
         say(reason, size, "what %s answers is not HTTP/1.1; is it a port for OTLP/gRPC?", shown);
-        return CLEW__TRANSPORT_GARBAGE;
+        return CLEW__HTTP_GARBAGE;
     default:
         say(reason, size, "connection to %s lost: %s", shown, text);
-        return CLEW__TRANSPORT_BROKEN;
+        return CLEW__HTTP_BROKEN;
     }
 }

@@ -11,7 +11,7 @@
  *
  * An attempt that failed is made again after a wait when that still fits into the time; when the receiver has
  * asked for peace (Retry-After) the exporter keeps it, beyond the end of the batch. */
-#include "collector-bridge/export/transport.h"
+#include "collector-bridge/export/http.h"
 #include "collector-bridge/wire/answer.h"
 #include "collector-bridge/wire/endpoint.h"
 #include "collector-bridge/wire/retry.h"
@@ -34,7 +34,7 @@ enum state { IDLE, SENDING, PAUSED };
 
 struct otlp {
     struct clew__otlp_settings settings;
-    struct clew__transport transport;
+    struct clew__http transport;
     struct clew__slice secrets[CLEW__OTLP_HEADERS_MAX]; /* the values of the headers */
     uint64_t peace_until_nano;                          /* the receiver wants nothing before */
 
@@ -65,7 +65,7 @@ static uint64_t random_bits(const struct otlp *otlp) {
 }
 
 static void settle(struct otlp *otlp) {
-    clew__transport_free_body(&otlp->transport);
+    clew__http_free_body(&otlp->transport);
     otlp->state = IDLE;
     otlp->request = (clew_bytes){NULL, 0};
 }
@@ -88,7 +88,7 @@ static clew_export_outcome give_up(struct otlp *otlp, uint64_t now, clew_export_
     return conclude(otlp, report);
 }
 
-static clew_export_outcome delivered(struct otlp *otlp, const struct clew__transport_result *result,
+static clew_export_outcome delivered(struct otlp *otlp, const struct clew__http_result *result,
                                      clew_export_report *report) {
     int64_t rejected = 0;
     struct clew__wire message = clew__wire_of(NULL, 0);
@@ -127,8 +127,8 @@ static clew_export_outcome delivered(struct otlp *otlp, const struct clew__trans
 
 static clew_export_outcome attempt(struct otlp *otlp, uint64_t now, clew_export_report *report);
 
-static clew_export_outcome plan_retry(struct otlp *otlp, const struct clew__transport_result *result,
-                                      uint64_t now, clew_export_report *report) {
+static clew_export_outcome plan_retry(struct otlp *otlp, const struct clew__http_result *result, uint64_t now,
+                                      clew_export_report *report) {
     uint64_t random = random_bits(otlp);
     uint64_t wait = result->retry_after ? clew__retry_told_nano(result->retry_after_nano, random)
                                         : clew__retry_backoff_nano(otlp->attempts - 1, random);
@@ -137,20 +137,20 @@ static clew_export_outcome plan_retry(struct otlp *otlp, const struct clew__tran
         otlp->peace_until_nano = otlp->retry_nano;
     else if (otlp->retry_nano >= otlp->deadline_nano)
         return give_up(otlp, now, report);
-    clew__transport_free_body(&otlp->transport);
+    clew__http_free_body(&otlp->transport);
     otlp->state = PAUSED;
     return CLEW_EXPORT_PENDING;
 }
 
-static void describe_status(struct otlp *otlp, const struct clew__transport_result *result) {
+static void describe_status(struct otlp *otlp, const struct clew__http_result *result) {
     char shown[SHOWN_MAX];
     struct clew__slice message = clew__answer_status_message(result->body, result->body_size);
     size_t size = clew__answer_show(message, otlp->secrets, otlp->settings.header_count, shown, sizeof shown);
     say(otlp, "HTTP %ld from %s%s%s", result->status, otlp->settings.shown, size ? ": " : "", shown);
 }
 
-static clew_export_outcome answered(struct otlp *otlp, const struct clew__transport_result *result,
-                                    uint64_t now, clew_export_report *report) {
+static clew_export_outcome answered(struct otlp *otlp, const struct clew__http_result *result, uint64_t now,
+                                    clew_export_report *report) {
     if (result->status >= 200 && result->status < 300)
         return delivered(otlp, result, report);
     describe_status(otlp, result);
@@ -159,18 +159,18 @@ static clew_export_outcome answered(struct otlp *otlp, const struct clew__transp
     return plan_retry(otlp, result, now, report);
 }
 
-static clew_export_outcome attempt_ended(struct otlp *otlp, const struct clew__transport_result *result,
+static clew_export_outcome attempt_ended(struct otlp *otlp, const struct clew__http_result *result,
                                          uint64_t now, clew_export_report *report) {
-    if (result->end == CLEW__TRANSPORT_ANSWERED)
+    if (result->end == CLEW__HTTP_ANSWERED)
         return answered(otlp, result, now, report);
     /* An answer beyond the limits is one, whatever it says: the specification has it fail. */
-    if (result->end != CLEW__TRANSPORT_TOO_LARGE && result->sent)
+    if (result->end != CLEW__HTTP_TOO_LARGE && result->sent)
         otlp->may_have_arrived = true;
     say(otlp, "%s", result->reason);
     switch (result->end) {
-    case CLEW__TRANSPORT_BROKEN:
+    case CLEW__HTTP_BROKEN:
         return plan_retry(otlp, result, now, report);
-    case CLEW__TRANSPORT_LATE:
+    case CLEW__HTTP_LATE:
         return give_up(otlp, now, report);
     default:
         return conclude(otlp, report);
@@ -179,19 +179,19 @@ static clew_export_outcome attempt_ended(struct otlp *otlp, const struct clew__t
 
 static clew_export_outcome go_on(struct otlp *otlp, const clew_poll *descriptors, size_t count, uint64_t now,
                                  clew_export_report *report) {
-    struct clew__transport_result result;
-    if (clew__transport_step(&otlp->transport, descriptors, count, now, &result))
+    struct clew__http_result result;
+    if (clew__http_step(&otlp->transport, descriptors, count, now, &result))
         return attempt_ended(otlp, &result, now, report);
     if (now < otlp->deadline_nano)
         return CLEW_EXPORT_PENDING;
-    clew__transport_stop(&otlp->transport, &result);
+    clew__http_stop(&otlp->transport, &result);
     return attempt_ended(otlp, &result, now, report);
 }
 
 static clew_export_outcome attempt(struct otlp *otlp, uint64_t now, clew_export_report *report) {
     otlp->attempts++;
     otlp->state = SENDING;
-    if (clew__transport_begin(&otlp->transport, otlp->request, now, otlp->deadline_nano) != CLEW_OK) {
+    if (clew__http_begin(&otlp->transport, otlp->request, now, otlp->deadline_nano) != CLEW_OK) {
         say(otlp, "out of memory while sending to %s", otlp->settings.shown);
         return conclude(otlp, report);
     }
@@ -239,7 +239,7 @@ static size_t on_wait(void *self, clew_poll *descriptors, size_t capacity, uint6
     size_t count = 0;
     *wake_nano = UINT64_MAX;
     if (otlp->state == SENDING)
-        count = clew__transport_wait(&otlp->transport, descriptors, capacity, wake_nano);
+        count = clew__http_wait(&otlp->transport, descriptors, capacity, wake_nano);
     else if (otlp->state == PAUSED)
         *wake_nano = otlp->retry_nano;
     if (otlp->state != IDLE)
@@ -264,11 +264,11 @@ static clew_export_outcome on_step(void *self, const clew_poll *descriptors, siz
 
 static clew_export_outcome on_cancel(void *self) {
     struct otlp *otlp = self;
-    struct clew__transport_result result;
+    struct clew__http_result result;
     if (otlp->state == SENDING) {
-        clew__transport_stop(&otlp->transport, &result);
+        clew__http_stop(&otlp->transport, &result);
         /* With a status of 2xx it has arrived; with another one it was refused. */
-        if (result.end == CLEW__TRANSPORT_ANSWERED ? result.status < 300 : result.sent)
+        if (result.end == CLEW__HTTP_ANSWERED ? result.status < 300 : result.sent)
             otlp->may_have_arrived = true;
     }
     settle(otlp);
@@ -277,7 +277,7 @@ static clew_export_outcome on_cancel(void *self) {
 
 static void on_forked(void *self) {
     struct otlp *otlp = self;
-    clew__transport_forget(&otlp->transport);
+    clew__http_forget(&otlp->transport);
     otlp->state = IDLE; /* the batch is the parent's */
     otlp->request = (clew_bytes){NULL, 0};
 }
@@ -285,7 +285,7 @@ static void on_forked(void *self) {
 static void on_destroy(void *self) {
     struct otlp *otlp = self;
     int saved = errno;
-    clew__transport_fini(&otlp->transport);
+    clew__http_fini(&otlp->transport);
     clew__otlp_settings_fini(&otlp->settings);
     clew_memory_release(otlp);
     errno = saved;
@@ -333,7 +333,7 @@ static int create(const clew_otlp_options *options, struct otlp **out) {
     }
     for (size_t i = 0; i < otlp->settings.header_count; i++)
         otlp->secrets[i] = clew__otlp_settings_header_value(otlp->settings.headers[i]);
-    clew__transport_init(&otlp->transport, &otlp->settings);
+    clew__http_init(&otlp->transport, &otlp->settings);
     *out = otlp;
     return CLEW_OK;
 }

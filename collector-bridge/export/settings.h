@@ -20,6 +20,19 @@ struct clew__otlp_settings {
     char *client_certificate; /* both or none */
     char *client_key;
     uint32_t timeout_ms; /* 0: no limit */
+
+    clew_otlp_protocol protocol;  /* never DEFAULT */
+    clew_compression compression; /* never DEFAULT */
+    clew_otlp_signal signal;
+    uint64_t max_request_bytes;
+    char *user_agent; /* whole */
+    char *socket;     /* path of a Unix socket; NULL: host and port */
+
+    /* For gRPC alone. Its headers are lower case, and those that end in -bin base64. */
+    char *host; /* name or address, without brackets */
+    uint16_t port;
+    char *authority; /* as :authority says it */
+    bool tls;
 };
 
 /* Reads the environment, logs what is wrong in it, one line a variable, and goes on with the next best value.

@@ -1,104 +1,79 @@
-/* One HTTP POST at a time on libcurl, without ever waiting: whoever drives it polls its descriptors. One
- * thread at a time. */
+/* One request at a time to one receiver, without ever waiting: whoever drives it polls its descriptors. The
+ * kinds differ in how they speak (http.c on libcurl, grpc.c on nghttp2) and agree in this. One thread at a
+ * time. */
 #ifndef CLEW_EXPORT_TRANSPORT_H
 #define CLEW_EXPORT_TRANSPORT_H
 
+#include "collector-bridge/export/body.h"
 #include "collector-bridge/export/settings.h"
 
 #include <clew/pipeline.h>
-#include <curl/curl.h>
-#include <sys/types.h>
 
-/* The specification's limit on answers (OTLP, Response size), and ours on their headers. */
+/* The specification's limit on answers (OTLP, Response size), before and after decompression, and ours on
+ * their headers and trailers. */
 #define CLEW__ANSWER_MAX (4u << 20)
 #define CLEW__ANSWER_HEADERS_MAX (64u << 10)
-/* One transfer has at most two connection attempts (IPv6 and IPv4) and the resolver; one idle connection is
- * kept. */
-#define CLEW__TRANSPORT_SOCKETS 8
 
 enum clew__transport_end {
-    CLEW__TRANSPORT_ANSWERED,  /* the status is known, and all headers */
-    CLEW__TRANSPORT_BROKEN,    /* no connection, or it was lost before an answer: worth another attempt */
+    CLEW__TRANSPORT_ANSWERED,  /* the receiver has said how it went */
+    CLEW__TRANSPORT_BROKEN,    /* no connection, or it was lost before an answer */
     CLEW__TRANSPORT_LATE,      /* the deadline passed before an answer */
-    CLEW__TRANSPORT_HOPELESS,  /* it would fail again: certificates, memory */
-    CLEW__TRANSPORT_GARBAGE,   /* what came back is not HTTP */
+    CLEW__TRANSPORT_HOPELESS,  /* it would fail again: certificates, an address that cannot be, memory */
+    CLEW__TRANSPORT_GARBAGE,   /* what came back is not the protocol */
     CLEW__TRANSPORT_TOO_LARGE, /* the answer is beyond the limits above */
 };
 
-/* How an attempt ended. */
+/* How an attempt ended. Texts and bodies are valid until clew__transport_free_answer(), or the next begin. */
 struct clew__transport_result {
     enum clew__transport_end end;
-    long status;      /* of ANSWERED and, when it got so far, of TOO_LARGE; else 0 */
-    bool sent;        /* the system has taken the whole request, at least once: the peer may have it */
-    bool body_cut;    /* ANSWERED, but the body is not all there */
-    bool retry_after; /* `retry_after_nano` was asked for */
-    uint64_t retry_after_nano;
-    const void *body; /* valid until it is freed, or the next begin */
-    size_t body_size;
-    char reason[160]; /* of any end but ANSWERED */
+    bool sent; /* the receiver may have the whole request: the system took it all, and nothing has said that
+                  it was not looked at */
+    bool retryable; /* another attempt makes sense, by the specification's table where there was an answer */
+    bool memory;    /* HOPELESS for want of memory */
+
+    /* Of ANSWERED, and of TOO_LARGE when it got so far. */
+    bool accepted;              /* 2xx, or status 0 */
+    bool request_too_large;     /* 413, or what gRPC servers say for it */
+    int32_t status;             /* HTTP status, or status code of gRPC; -1: none was seen */
+    struct clew__slice message; /* of a refusal, in the receiver's words; not yet fit for a log */
+    bool answer_cut;            /* accepted, but the answer is not all there */
+    const void *answer; /* of accepted: the ExportTraceServiceResponse, in the format of the request */
+    size_t answer_size;
+
+    bool told; /* `told_nano` was asked for: Retry-After, RetryInfo */
+    uint64_t told_nano;
+    char reason[160]; /* of any end but ANSWERED; terminated, no secrets */
 };
 
-/* A descriptor with what identifies its file: the host program may close it behind our back and get the same
- * number for a file of its own, which must then be left alone. */
-struct clew__transport_socket {
-    int fd;
-    short events;
-    dev_t device;
-    ino_t inode;
+struct clew__transport;
+
+struct clew__transport_kind {
+    /* Begins to send; the body stays the caller's and valid until the end. Returns 0 or CLEW_ENOMEM. */
+    int (*begin)(struct clew__transport *transport, const struct clew__body *body, uint64_t now,
+                 uint64_t deadline);
+    /* As `wait` and `step` of clew_exporter. `step` true: the attempt has ended, and `result` is filled. */
+    size_t (*wait)(const struct clew__transport *transport, clew_poll *descriptors, size_t capacity,
+                   uint64_t *wake_nano);
+    bool (*step)(struct clew__transport *transport, const clew_poll *descriptors, size_t count, uint64_t now,
+                 struct clew__transport_result *result);
+    /* Ends a running attempt at once, as LATE, or ANSWERED when the answer is known; never blocks. */
+    void (*stop)(struct clew__transport *transport, struct clew__transport_result *result);
+    void (*free_answer)(struct clew__transport *transport);
+    /* For the child of a fork: leaves the libraries' state behind, closes the descriptors that are ours,
+     * writes on none, allocates nothing. The next begin starts anew. */
+    void (*forget)(struct clew__transport *transport);
+    void (*destroy)(struct clew__transport *transport);
 };
 
+/* What every kind begins with. */
 struct clew__transport {
-    const struct clew__otlp_settings *settings; /* outlives the transport */
-    CURLM *multi;                               /* NULL until the first request, and after forget */
-    CURL *easy;
-    struct curl_slist *headers;
-    pid_t owner; /* the process that made them */
-
-    struct clew__transport_socket watched[CLEW__TRANSPORT_SOCKETS]; /* what libcurl wants polled */
-    size_t watched_count;
-    struct clew__transport_socket open[CLEW__TRANSPORT_SOCKETS]; /* all connections, idle ones too */
-    size_t open_count;
-    uint64_t wake_nano; /* libcurl's timer */
-
-    /* The attempt; valid while `running`, the body until the next one begins. */
-    bool running;
-    size_t request_size;
-    uint64_t started_nano, deadline_nano;
-    unsigned requests; /* how often libcurl has begun to send it */
-    uint8_t *body;     /* charged to the budget, `body_capacity` bytes */
-    size_t body_size, body_capacity;
-    size_t header_size;
-    bool headers_complete, body_lost, too_large;
-    bool retry_after;
-    uint64_t retry_after_nano;
-    char error[CURL_ERROR_SIZE];
+    const struct clew__transport_kind *kind;
+    const struct clew__otlp_settings *settings; /* outlive the transport */
 };
 
-/* Makes no connection, allocates nothing. */
-void clew__transport_init(struct clew__transport *transport, const struct clew__otlp_settings *settings);
-
-/* Begins to send; the body stays the caller's and valid until the end. Returns 0 or CLEW_ENOMEM. */
-int clew__transport_begin(struct clew__transport *transport, clew_bytes body, uint64_t now,
-                          uint64_t deadline);
-
-/* As `wait` of clew_exporter. */
-size_t clew__transport_wait(const struct clew__transport *transport, clew_poll *descriptors, size_t capacity,
-                            uint64_t *wake_nano);
-
-/* Goes on with what is ready. True: the attempt has ended, and `result` is filled. */
-bool clew__transport_step(struct clew__transport *transport, const clew_poll *descriptors, size_t count,
-                          uint64_t now, struct clew__transport_result *result);
-
-/* Ends a running attempt at once, as LATE, or ANSWERED when the status is known; never blocks. */
-void clew__transport_stop(struct clew__transport *transport, struct clew__transport_result *result);
-
-/* Leaves everything of libcurl's behind, closes the descriptors that are ours, writes on none: for the child
- * of a fork. Allocates nothing. The next begin starts anew. */
-void clew__transport_forget(struct clew__transport *transport);
-
-/* Gives back the memory of the answer. */
-void clew__transport_free_body(struct clew__transport *transport);
-
-void clew__transport_fini(struct clew__transport *transport);
+/* Each makes no connection yet. NULL: no memory, or the library behind it cannot be used (which is logged).
+ */
+struct clew__transport *clew__http_new(const struct clew__otlp_settings *settings);
+struct clew__transport *clew__grpc_new(const struct clew__otlp_settings *settings);
 
 #endif

@@ -146,7 +146,7 @@ int clew_init_with(const char *service_name, const clew_options *options) {
 }
 
 static clew_delivery nothing(int status) {
-    clew_delivery delivery = {status, 0, 0, 0};
+    clew_delivery delivery = {status, 0, 0, 0, 0};
     return delivery;
 }
 

@@ -1,6 +1,8 @@
 /* Walking the spans of a batch, or of any OTLP request. Pure: owns nothing, allocates nothing; any thread. */
 #include "sdk/pipeline/batch.h"
 
+#include <clew/extend.h>
+
 #include "proto/otlp.h"
 #include "sdk/trace/view.h"
 
@@ -65,4 +67,17 @@ bool clew_batch_next(clew_batch_cursor *cursor, clew_span_view *out) {
         read_shared(message, &current->resource, &current->resource_schema_url);
         cursor->scopes = clew__bytes_of_wire(message);
     }
+}
+
+/* ---- batches of others' bytes ---- */
+
+clew_batch *clew_batch_new(clew_bytes request, size_t span_count) {
+    clew_batch *batch = clew_memory_allocate(sizeof *batch);
+    if (batch)
+        *batch = (clew_batch){request, span_count};
+    return batch;
+}
+
+void clew_batch_free(clew_batch *batch) {
+    clew_memory_release(batch);
 }

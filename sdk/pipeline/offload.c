@@ -57,7 +57,7 @@ static void offload_free(struct offload *offload) {
 static void run_job(struct offload *offload) {
     struct clew__outgoing *outgoing = offload->outgoing;
     uint64_t deadline = offload->deadline;
-    clew_export_report report = {0, ""};
+    clew_export_report report = {.status = -1};
     clew_export_outcome outcome;
     offload->running = outgoing;
     offload->outgoing = NULL;

@@ -46,7 +46,7 @@ struct clew__simple *clew__simple_new(const clew_exporter *exporter, struct clew
 /* Caller holds the mutex. */
 static enum clew__counter export_span(struct clew__simple *simple, const struct clew__scope *scope,
                                       const uint8_t *span, size_t size) {
-    clew_export_report report = {0, ""};
+    clew_export_report report = {.status = -1};
     clew_export_outcome outcome;
     struct clew__outgoing *outgoing;
     if (simple->closed)

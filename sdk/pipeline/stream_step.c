@@ -60,7 +60,7 @@ static void conclude(struct clew__stream *stream, clew_export_outcome outcome,
 }
 
 static void cancel(struct clew__stream *stream, const char *why) {
-    clew_export_report report = {0, ""};
+    clew_export_report report = {.status = -1};
     clew_export_outcome outcome = stream->exporter.cancel(stream->exporter.self);
     strncpy(report.reason, why, sizeof report.reason - 1);
     conclude(stream, outcome == CLEW_EXPORT_PENDING ? CLEW_EXPORT_UNKNOWN : outcome, &report);
@@ -68,7 +68,7 @@ static void cancel(struct clew__stream *stream, const char *why) {
 
 /* Begins with the next batch; false when there is none. */
 static bool begin(struct clew__stream *stream, uint64_t now) {
-    clew_export_report report = {0, ""};
+    clew_export_report report = {.status = -1};
     clew_export_outcome outcome;
     uint32_t spans;
     clew__stream_stage(stream);
@@ -100,7 +100,7 @@ static bool begin(struct clew__stream *stream, uint64_t now) {
 }
 
 static void advance(struct clew__stream *stream, const clew_poll *polled, uint64_t now) {
-    clew_export_report report = {0, ""};
+    clew_export_report report = {.status = -1};
     clew_export_outcome outcome =
         stream->exporter.step(stream->exporter.self, polled ? polled + stream->poll_first : NULL,
                               polled ? stream->poll_count : 0, now, &report);

@@ -322,7 +322,7 @@ static size_t streams_of(const struct clew__pipelines *pipelines, struct clew__s
 }
 
 static clew_delivery delivery_of(const struct clew__worker_result *result) {
-    clew_delivery delivery = {CLEW_OK, result->delivered, result->failed, result->unknown};
+    clew_delivery delivery = {CLEW_OK, result->delivered, result->failed, result->unknown, 0};
     if (!result->in_time)
         delivery.status = CLEW_ETIMEDOUT;
     else if (result->unknown || result->failed > result->rejected)
@@ -361,7 +361,7 @@ clew_delivery clew_provider_flush(clew_provider *provider, uint32_t timeout_ms) 
     struct clew__stream *streams[CLEW_PIPELINES_MAX];
     const struct clew__pipelines *pipelines;
     struct clew__worker_result result;
-    clew_delivery delivery = {CLEW_ESHUTDOWN, 0, 0, 0};
+    clew_delivery delivery = {CLEW_ESHUTDOWN, 0, 0, 0, 0};
     struct clew__thread *thread = provider ? clew__thread_enter() : NULL;
     int cancel;
     if (!thread)
@@ -400,7 +400,7 @@ clew_delivery clew_provider_shutdown(clew_provider *provider, uint32_t timeout_m
     struct clew__stream *streams[CLEW_PIPELINES_MAX];
     const struct clew__pipelines *pipelines;
     struct clew__worker_result result;
-    clew_delivery delivery = {CLEW_ESHUTDOWN, 0, 0, 0};
+    clew_delivery delivery = {CLEW_ESHUTDOWN, 0, 0, 0, 0};
     struct clew__thread *thread = provider ? clew__thread_enter() : NULL;
     int cancel;
     if (!thread)

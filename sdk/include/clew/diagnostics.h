@@ -52,6 +52,23 @@ CLEW_API int clew_set_memory_limit(uint64_t bytes);
 /** The pipelines that a provider can have. */
 #define CLEW_PIPELINES_MAX 8
 
+/** What an exporter keeps on disk, in spans since the start; all zero without a spool. stored + adopted =
+ * waiting + the fates. */
+typedef struct clew_spool_stats {
+    uint64_t stored;          /**< written by this process */
+    uint64_t adopted;         /**< found: left behind by a process that is gone */
+    uint64_t waiting;         /**< on disk now */
+    uint64_t delivered;       /**< fate */
+    uint64_t rejected;        /**< fate: the receiver took the request and refused them */
+    uint64_t refused;         /**< fate: answered with an error that must not be retried */
+    uint64_t dropped_quota;   /**< fate: the oldest gave way to newer ones */
+    uint64_t dropped_corrupt; /**< fate: unreadable on disk; as many as are known of */
+    uint64_t resent;          /**< not a fate: sent again although an earlier try may have arrived */
+    uint64_t not_stored;      /**< not a fate: spans that the disk did not take; in the pipeline's `failed` or
+                                 `unknown` */
+    uint64_t bytes, quota;    /**< on disk */
+} clew_spool_stats;
+
 /** The books of one pipeline: offered = pending + the sum of the fates, exactly when no call is running, and
  * never less than the fates at any other time. In spans, ever since the start (in a forked child: since the
  * fork). */
@@ -61,12 +78,16 @@ typedef struct clew_pipeline_stats {
     uint64_t pending;            /**< in the queue or under way */
     uint64_t exported;           /**< fate: the receiver has it */
     uint64_t rejected;           /**< fate: the receiver refused it */
-    uint64_t failed;             /**< fate: could not be delivered */
+    uint64_t failed;             /**< fate: could not be delivered; the sum of failed_by */
     uint64_t unknown;            /**< fate: sent, no answer seen */
+    uint64_t spooled;            /**< fate: written to disk; what becomes of it there is in `spool` */
     uint64_t not_sampled;        /**< fate: recorded but not sampled, so not for exporters */
     uint64_t dropped_queue_full; /**< fate */
     uint64_t dropped_memory;     /**< fate: over the byte budget */
     uint64_t dropped_shutdown;   /**< fate: ended or still waiting when the pipeline was shut down */
+    uint64_t recovered;          /**< of `offered`: found in the crash mapping of a dead process */
+    uint64_t failed_by[8];       /**< `failed` by reason; indexed by clew_export_failure */
+    clew_spool_stats spool;
 } clew_pipeline_stats;
 
 /** The books of a provider and of the process. */

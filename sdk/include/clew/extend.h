@@ -3,7 +3,7 @@
 #ifndef CLEW_EXTEND_H
 #define CLEW_EXTEND_H
 
-#include <clew/diagnostics.h>
+#include <clew/pipeline.h>
 
 CLEW_BEGIN_DECLS
 
@@ -23,6 +23,12 @@ CLEW_API void clew_budget_give(size_t size);
 /** Says something, at most one line of one `reason` (static text, no spaces) in ten seconds. Any thread;
  * preserves errno. Never pass secrets. */
 CLEW_API void clew_log(clew_log_level level, const char *reason, const char *format, ...) CLEW_PRINTF(3, 4);
+
+/** A batch of bytes that stay the caller's and valid as long as the batch: an ExportTraceServiceRequest (or
+ * what else an exporter sends) with so many spans in it. For exporters that hand on to others. NULL: no
+ * memory. */
+CLEW_API clew_batch *clew_batch_new(clew_bytes request, size_t span_count);
+CLEW_API void clew_batch_free(clew_batch *batch);
 
 /** Marks the calling thread as one of Clew's own work: spans that start on it are not recorded. */
 CLEW_API void clew_suppress_thread(void);

@@ -15,7 +15,24 @@ CLEW_BEGIN_DECLS
 typedef enum clew_otlp_protocol {
     CLEW_OTLP_PROTOCOL_DEFAULT = 0,
     CLEW_OTLP_HTTP_PROTOBUF = 1,
+    CLEW_OTLP_HTTP_JSON = 2,
+    CLEW_OTLP_GRPC = 3,
 } clew_otlp_protocol;
+
+/** How requests are compressed; 0 leaves it to the variable. */
+typedef enum clew_compression {
+    CLEW_COMPRESSION_DEFAULT = 0,
+    CLEW_COMPRESSION_NONE = 1,
+    CLEW_COMPRESSION_GZIP = 2,
+    CLEW_COMPRESSION_ZSTD = 3, /**< not of the specification; the Collector takes it */
+} clew_compression;
+
+/** What is sent: it chooses paths, services and the variables (OTEL_EXPORTER_OTLP_TRACES_* or …_METRICS_*).
+ */
+typedef enum clew_otlp_signal {
+    CLEW_SIGNAL_TRACES = 0,
+    CLEW_SIGNAL_METRICS = 1, /**< Clew's metrics about itself */
+} clew_otlp_signal;
 
 /** For `timeout_ms` of clew_otlp_options: the variable, else the default. */
 #define CLEW_TIMEOUT_DEFAULT UINT32_MAX
@@ -26,15 +43,25 @@ typedef enum clew_otlp_protocol {
 typedef struct clew_otlp_options {
     uint32_t struct_size;
     clew_otlp_protocol protocol; /**< OTEL_EXPORTER_OTLP_[TRACES_]PROTOCOL; http/protobuf */
-    const char *endpoint;        /**< the whole URL, used as it is, like OTEL_EXPORTER_OTLP_TRACES_ENDPOINT;
-                                      http://localhost:4318/v1/traces */
-    const char *headers;         /**< "k1=v1,k2=v2", values percent-encoded; …_HEADERS; none */
-    const char *certificate;     /**< path of a PEM file of authorities; …_CERTIFICATE; the system's */
+    const char *endpoint;    /**< like OTEL_EXPORTER_OTLP_TRACES_ENDPOINT. HTTP: the whole URL, used as it is;
+                                  http://localhost:4318/v1/traces. gRPC: http:// or https://, else
+                                  host:port; http://localhost:4317. Both: unix:///path/of/socket */
+    const char *headers;     /**< "k1=v1,k2=v2", values percent-encoded; …_HEADERS; none */
+    const char *certificate; /**< path of a PEM file of authorities; …_CERTIFICATE; the system's */
     const char *client_certificate; /**< …_CLIENT_CERTIFICATE; none */
     const char *client_key;         /**< …_CLIENT_KEY; none */
     uint32_t
         timeout_ms; /**< a batch, retries included; 0: no limit; CLEW_TIMEOUT_DEFAULT: …_TIMEOUT, 10000 */
+    clew_compression compression; /**< …_COMPRESSION; none */
+    clew_otlp_signal signal;
+    uint32_t flags;             /**< CLEW_OTLP_* */
+    uint64_t max_request_bytes; /**< before and after compression; 0: 64 MiB. Larger batches are split */
+    const char *user_agent;     /**< in front of Clew's own: "shop/1.2"; none */
+    const char *spool;          /**< CLEW_SPOOL: a directory for what cannot be delivered; none */
+    uint64_t spool_quota;       /**< CLEW_SPOOL_LIMIT: bytes in it, all processes together; 0: 256 MiB */
 } clew_otlp_options;
+/** For a gRPC endpoint without a scheme: no TLS (…_INSECURE=true). */
+#define CLEW_OTLP_INSECURE 0x1u
 /** Options that leave everything to the variables and the defaults. */
 CLEW_API clew_otlp_options clew_otlp_options_default(void);
 
@@ -57,6 +84,9 @@ typedef struct clew_options {
     uint32_t exit_flush_ms; /**< CLEW_EXIT_FLUSH_MS: delivery at an exit without shutdown; 0: the variable,
                                else 1000; CLEW_NO_EXIT_FLUSH: none */
     uint32_t flags;         /**< CLEW_INIT_* */
+    const char *crash_directory; /**< CLEW_CRASH_DIR: ended spans live in a mapped file there, preferably on
+                                    tmpfs, and survive the process: the next start sends them; none */
+    uint64_t crash_bytes;        /**< CLEW_CRASH_BYTES: size of that file; 0: 16 MiB */
 } clew_options;
 
 /** For `exit_flush_ms`: an exit without shutdown delivers nothing. */
@@ -65,6 +95,9 @@ typedef struct clew_options {
 #define CLEW_INIT_IGNORE_TRACEPARENT 0x1u
 /** Installs propagators but no SDK: nothing is recorded (OTEL_SDK_DISABLED=true). */
 #define CLEW_INIT_DISABLED 0x2u
+/** Sends the books as the specification's otel.sdk.* metrics over OTLP, every OTEL_METRIC_EXPORT_INTERVAL ms
+ * (60000) and at the end (CLEW_SDK_METRICS=true). */
+#define CLEW_INIT_METRICS 0x4u
 
 /** Installs the global provider, propagator and, from a valid TRACEPARENT, the parent of every root span.
  * Starts no thread: that happens at the first span that needs one. Returns 0; CLEW_EALREADY when it is

@@ -6,6 +6,7 @@
 #ifndef CLEW_PIPELINE_H
 #define CLEW_PIPELINE_H
 
+#include <clew/diagnostics.h>
 #include <clew/view.h>
 
 CLEW_BEGIN_DECLS
@@ -36,16 +37,36 @@ CLEW_API bool clew_batch_next(clew_batch_cursor *cursor, clew_span_view *out);
 
 /** How it went for a whole batch. */
 typedef enum clew_export_outcome {
-    CLEW_EXPORT_DELIVERED = 0, /**< the receiver has answered that it has them, but for `rejected` ones */
+    CLEW_EXPORT_DELIVERED = 0, /**< the receiver has answered that it has them, but for those that the report
+                                  counts otherwise */
     CLEW_EXPORT_FAILED = 1,    /**< it has none of them */
     CLEW_EXPORT_UNKNOWN = 2,   /**< sent, and no answer seen */
     CLEW_EXPORT_PENDING = 3,   /**< under way; only from `start` and `step` */
 } clew_export_outcome;
 
-/** What an exporter says beside the outcome. Zeroed before the call. */
+/** Why spans failed, for the books. */
+typedef enum clew_export_failure {
+    CLEW_FAILURE_OTHER = 0,
+    CLEW_FAILURE_REFUSED,     /**< the receiver answered with an error that must not be retried */
+    CLEW_FAILURE_UNREACHABLE, /**< no connection, or only retryable errors, until the time or tries were over
+                               */
+    CLEW_FAILURE_TOO_LARGE,   /**< a single span beyond the limit of requests, ours or the receiver's */
+    CLEW_FAILURE_MEMORY,      /**< no memory to encode, compress or send */
+    CLEW_FAILURE_CANCELLED,   /**< given up by a shutdown or at the batch's deadline before it was sent */
+    CLEW_FAILURES             /**< how many there are */
+} clew_export_failure;
+
+/** What an exporter says beside the outcome. Zeroed before the call, but for `status`. With
+ * CLEW_EXPORT_DELIVERED the counts say which spans of the batch were not: a batch may be sent in several
+ * requests. With another outcome they are not looked at. */
 typedef struct clew_export_report {
-    uint64_t rejected; /**< spans that the receiver refused out of a delivered batch */
-    char reason[160];  /**< why it failed; terminated; no secrets */
+    uint64_t rejected;           /**< refused by the receiver out of a request that it took */
+    char reason[160];            /**< why it failed; terminated; no secrets */
+    uint64_t failed;             /**< for `failure` */
+    uint64_t unknown;            /**< sent, and no answer seen */
+    uint64_t spooled;            /**< written to disk, to be sent later */
+    clew_export_failure failure; /**< why spans failed; also with CLEW_EXPORT_FAILED */
+    int32_t status; /**< of the last answer: HTTP status, or status code of gRPC; -1: there was none */
 } clew_export_report;
 
 /** A descriptor that an exporter waits for; `events` and `revents` as those of poll(2). */
@@ -98,6 +119,8 @@ typedef struct clew_exporter {
     void (*forked)(void *self);
     /** May be NULL: the last call; frees `self`. Never while an export runs. */
     void (*destroy)(void *self);
+    /** May be NULL: what waits on disk and what became of it. Any thread. */
+    void (*spool_stats)(void *self, clew_spool_stats *out);
 } clew_exporter;
 
 /** Nanoseconds of the monotonic clock that deadlines are given in. */
@@ -114,6 +137,12 @@ CLEW_API int clew_exporter_otlp_file(const char *path, clew_exporter *out);
 
 /* ---- processors ---- */
 
+/** Which spans give way when a queue is full; either way they are counted as dropped_queue_full. */
+typedef enum clew_on_full {
+    CLEW_DROP_NEWEST = 0,
+    CLEW_DROP_OLDEST = 1, /**< those that have waited longest and that no export has taken yet */
+} clew_on_full;
+
 /** Parameters of the batching processor, by the specification, and a bound in bytes. Start from
  * clew_batch_options_default(): zeros are values here. A size of 0 gives way to the default and a batch
  * larger than the queue is cut to it; both are logged. */
@@ -124,6 +153,7 @@ typedef struct clew_batch_options {
     uint32_t export_timeout_ms;     /**< 30000; 0: no limit */
     uint32_t max_export_batch_size; /**< spans; 512; 1 to max_queue_size */
     uint64_t max_queue_bytes;       /**< 0: bounded by the process's memory budget alone */
+    clew_on_full on_full;           /**< the specification's: CLEW_DROP_NEWEST */
 } clew_batch_options;
 
 /** The specification's defaults (Batching processor). */

@@ -84,6 +84,7 @@ typedef struct clew_delivery {
     uint64_t delivered; /**< spans */
     uint64_t failed;    /**< refused, dropped or not sent in time */
     uint64_t unknown;   /**< sent, and no answer seen in time; after a flush also what is still being tried */
+    uint64_t spooled;   /**< on disk, to be sent later: not lost, so no error */
 } clew_delivery;
 
 /** Exports what has ended before the call; spans that end later do not prolong it. Returns within the timeout

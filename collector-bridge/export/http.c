@@ -5,7 +5,7 @@
  * keeps libcurl from changing the program's disposition instead. On the worker all signals are blocked, so
  * that a SIGPIPE stays pending there, without effect; stop and fini, which other threads may call, block it
  * themselves and take it away. */
-#include "collector-bridge/export/transport.h"
+#include "collector-bridge/export/http.h"
 
 #include "collector-bridge/export/explain.h"
 #include "collector-bridge/wire/endpoint.h"
@@ -31,7 +31,7 @@
 
 /* ---- descriptors ---- */
 
-static bool identify(struct clew__transport_socket *socket) {
+static bool identify(struct clew__http_socket *socket) {
     struct stat info;
     if (fstat(socket->fd, &info) != 0)
         return false;
@@ -40,12 +40,12 @@ static bool identify(struct clew__transport_socket *socket) {
     return true;
 }
 
-static bool is_ours(const struct clew__transport_socket *socket) {
-    struct clew__transport_socket now = *socket;
+static bool is_ours(const struct clew__http_socket *socket) {
+    struct clew__http_socket now = *socket;
     return identify(&now) && now.device == socket->device && now.inode == socket->inode;
 }
 
-static struct clew__transport_socket *find(struct clew__transport_socket *sockets, size_t count, int fd) {
+static struct clew__http_socket *find(struct clew__http_socket *sockets, size_t count, int fd) {
     for (size_t i = 0; i < count; i++) {
         if (sockets[i].fd == fd)
             return &sockets[i];
@@ -53,16 +53,15 @@ static struct clew__transport_socket *find(struct clew__transport_socket *socket
     return NULL;
 }
 
-static void take_away(struct clew__transport_socket *sockets, size_t *count,
-                      struct clew__transport_socket *gone) {
+static void take_away(struct clew__http_socket *sockets, size_t *count, struct clew__http_socket *gone) {
     *gone = sockets[--*count];
 }
 
 static curl_socket_t on_open(void *user, curlsocktype purpose, struct curl_sockaddr *address) {
-    struct clew__transport *transport = user;
-    struct clew__transport_socket opened = {.fd = -1};
+    struct clew__http *transport = user;
+    struct clew__http_socket opened = {.fd = -1};
     (void)purpose;
-    if (transport->open_count == CLEW__TRANSPORT_SOCKETS)
+    if (transport->open_count == CLEW__HTTP_SOCKETS)
         return CURL_SOCKET_BAD;
     opened.fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
     if (opened.fd < 0)
@@ -73,8 +72,8 @@ static curl_socket_t on_open(void *user, curlsocktype purpose, struct curl_socka
 }
 
 static int on_close(void *user, curl_socket_t fd) {
-    struct clew__transport *transport = user;
-    struct clew__transport_socket *open = find(transport->open, transport->open_count, fd);
+    struct clew__http *transport = user;
+    struct clew__http_socket *open = find(transport->open, transport->open_count, fd);
     if (!open)
         return 0;
     if (is_ours(open))
@@ -84,8 +83,8 @@ static int on_close(void *user, curl_socket_t fd) {
 }
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *socket_user) {
-    struct clew__transport *transport = user;
-    struct clew__transport_socket *watched = find(transport->watched, transport->watched_count, fd);
+    struct clew__http *transport = user;
+    struct clew__http_socket *watched = find(transport->watched, transport->watched_count, fd);
     (void)easy;
     (void)socket_user;
     if (what == CURL_POLL_REMOVE) {
@@ -94,7 +93,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *s
         return 0;
     }
     if (!watched) {
-        if (transport->watched_count == CLEW__TRANSPORT_SOCKETS)
+        if (transport->watched_count == CLEW__HTTP_SOCKETS)
             return -1;
         watched = &transport->watched[transport->watched_count++];
         watched->fd = fd;
@@ -105,7 +104,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *s
 }
 
 static int on_timer(CURLM *multi, long timeout_ms, void *user) {
-    struct clew__transport *transport = user;
+    struct clew__http *transport = user;
     (void)multi;
     transport->wake_nano =
         timeout_ms < 0 ? UINT64_MAX : clew_monotonic_nano() + (uint64_t)timeout_ms * NANO_PER_MILLI;
@@ -117,7 +116,7 @@ static int on_timer(CURLM *multi, long timeout_ms, void *user) {
 /* libcurl has connected and is about to send the request: more than once when it finds that a kept connection
  * was closed by the peer meanwhile. */
 static int on_request(void *user, char *primary_ip, char *local_ip, int primary_port, int local_port) {
-    struct clew__transport *transport = user;
+    struct clew__http *transport = user;
     (void)primary_ip;
     (void)local_ip;
     (void)primary_port;
@@ -128,7 +127,7 @@ static int on_request(void *user, char *primary_ip, char *local_ip, int primary_
 
 static size_t on_header(char *data, size_t size, size_t count, void *user) {
     static const char retry_after[] = "retry-after:";
-    struct clew__transport *transport = user;
+    struct clew__http *transport = user;
     struct clew__slice line = {data, size * count};
     transport->header_size += line.size;
     if (transport->header_size > CLEW__ANSWER_HEADERS_MAX) {
@@ -150,14 +149,14 @@ static size_t on_header(char *data, size_t size, size_t count, void *user) {
     return size * count;
 }
 
-void clew__transport_free_body(struct clew__transport *transport) {
+void clew__http_free_body(struct clew__http *transport) {
     clew_memory_release(transport->body);
     clew_budget_give(transport->body_capacity);
     transport->body = NULL;
     transport->body_size = transport->body_capacity = 0;
 }
 
-static bool grow_body(struct clew__transport *transport, size_t needed) {
+static bool grow_body(struct clew__http *transport, size_t needed) {
     size_t capacity = transport->body_capacity ? transport->body_capacity : BODY_FIRST;
     while (capacity < needed)
         capacity *= 2;
@@ -177,7 +176,7 @@ static bool grow_body(struct clew__transport *transport, size_t needed) {
 }
 
 static size_t on_body(char *data, size_t size, size_t count, void *user) {
-    struct clew__transport *transport = user;
+    struct clew__http *transport = user;
     size *= count;
     if (size > CLEW__ANSWER_MAX - transport->body_size) {
         transport->too_large = true;
@@ -204,7 +203,7 @@ static bool add_header(struct curl_slist **headers, const char *line) {
     return grown != NULL;
 }
 
-static bool make_headers(struct clew__transport *transport) {
+static bool make_headers(struct clew__http *transport) {
     struct curl_slist *headers = NULL;
     /* Without "Expect: 100-continue": it would cost a round trip, or a second against servers that ignore it.
      */
@@ -236,7 +235,7 @@ static bool set_tls(CURL *easy, const struct clew__otlp_settings *settings) {
                                       SET(easy, CURLOPT_SSLKEY, settings->client_key)));
 }
 
-static bool set_callbacks(CURL *easy, struct clew__transport *transport) {
+static bool set_callbacks(CURL *easy, struct clew__http *transport) {
     return SET(easy, CURLOPT_OPENSOCKETFUNCTION, on_open) && SET(easy, CURLOPT_OPENSOCKETDATA, transport) &&
            SET(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close) &&
            SET(easy, CURLOPT_CLOSESOCKETDATA, transport) && SET(easy, CURLOPT_PREREQFUNCTION, on_request) &&
@@ -245,7 +244,7 @@ static bool set_callbacks(CURL *easy, struct clew__transport *transport) {
            SET(easy, CURLOPT_WRITEDATA, transport) && SET(easy, CURLOPT_ERRORBUFFER, transport->error);
 }
 
-static bool set_options(CURL *easy, struct clew__transport *transport) {
+static bool set_options(CURL *easy, struct clew__http *transport) {
     const struct clew__otlp_settings *settings = transport->settings;
     char agent[64];
     snprintf(agent, sizeof agent, "OTel-OTLP-Exporter-C/%s", clew_version());
@@ -269,7 +268,7 @@ static bool set_options(CURL *easy, struct clew__transport *transport) {
     return set;
 }
 
-static bool set_multi(CURLM *multi, struct clew__transport *transport) {
+static bool set_multi(CURLM *multi, struct clew__http *transport) {
     return curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket) == CURLM_OK &&
            curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, transport) == CURLM_OK &&
            curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK &&
@@ -277,7 +276,7 @@ static bool set_multi(CURLM *multi, struct clew__transport *transport) {
            curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, 1L) == CURLM_OK;
 }
 
-static void free_handles(struct clew__transport *transport) {
+static void free_handles(struct clew__http *transport) {
     if (transport->multi && transport->easy)
         curl_multi_remove_handle(transport->multi, transport->easy);
     curl_easy_cleanup(transport->easy);
@@ -289,7 +288,7 @@ static void free_handles(struct clew__transport *transport) {
     transport->wake_nano = UINT64_MAX;
 }
 
-static int make_handles(struct clew__transport *transport) {
+static int make_handles(struct clew__http *transport) {
     if (transport->multi)
         return CLEW_OK;
     transport->wake_nano = UINT64_MAX;
@@ -304,13 +303,13 @@ static int make_handles(struct clew__transport *transport) {
     return CLEW_ENOMEM;
 }
 
-void clew__transport_init(struct clew__transport *transport, const struct clew__otlp_settings *settings) {
+void clew__http_init(struct clew__http *transport, const struct clew__otlp_settings *settings) {
     memset(transport, 0, sizeof *transport);
     transport->settings = settings;
     transport->wake_nano = UINT64_MAX;
 }
 
-void clew__transport_forget(struct clew__transport *transport) {
+void clew__http_forget(struct clew__http *transport) {
     /* Keeps what is left behind reachable: leak checkers need not report it. Beyond these they may. */
     static void *_Atomic left_behind[64];
     static atomic_size_t next;
@@ -336,7 +335,7 @@ void clew__transport_forget(struct clew__transport *transport) {
 }
 
 /* Whether all connections are still the files that they were. */
-static bool sockets_ours(const struct clew__transport *transport) {
+static bool sockets_ours(const struct clew__http *transport) {
     for (size_t i = 0; i < transport->open_count; i++) {
         if (!is_ours(&transport->open[i]))
             return false;
@@ -370,21 +369,21 @@ static void guard_leave(const struct pipe_guard *guard) {
     pthread_sigmask(SIG_SETMASK, &guard->mask, NULL);
 }
 
-void clew__transport_fini(struct clew__transport *transport) {
+void clew__http_fini(struct clew__http *transport) {
     struct pipe_guard guard;
     if (transport->multi && (transport->owner != getpid() || !sockets_ours(transport)))
-        clew__transport_forget(transport);
+        clew__http_forget(transport);
     guard_enter(&guard);
     free_handles(transport);
     guard_leave(&guard);
     curl_slist_free_all(transport->headers);
     transport->headers = NULL;
-    clew__transport_free_body(transport);
+    clew__http_free_body(transport);
 }
 
 /* ---- one attempt ---- */
 
-static bool set_attempt(struct clew__transport *transport, clew_bytes body, uint64_t now, uint64_t deadline) {
+static bool set_attempt(struct clew__http *transport, clew_bytes body, uint64_t now, uint64_t deadline) {
     long timeout_ms = 0; /* none; then libcurl bounds connecting by itself */
     if (deadline != UINT64_MAX) {
         uint64_t left = (deadline - now + NANO_PER_MILLI - 1) / NANO_PER_MILLI;
@@ -396,15 +395,14 @@ static bool set_attempt(struct clew__transport *transport, clew_bytes body, uint
            SET(transport->easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms);
 }
 
-int clew__transport_begin(struct clew__transport *transport, clew_bytes body, uint64_t now,
-                          uint64_t deadline) {
+int clew__http_begin(struct clew__http *transport, clew_bytes body, uint64_t now, uint64_t deadline) {
     int running;
     if (transport->multi && (transport->owner != getpid() || !sockets_ours(transport)))
-        clew__transport_forget(transport);
+        clew__http_forget(transport);
     int error = make_handles(transport);
     if (error)
         return error;
-    clew__transport_free_body(transport);
+    clew__http_free_body(transport);
     transport->request_size = body.size;
     transport->started_nano = now;
     transport->deadline_nano = deadline;
@@ -422,8 +420,8 @@ int clew__transport_begin(struct clew__transport *transport, clew_bytes body, ui
     return CLEW_OK;
 }
 
-size_t clew__transport_wait(const struct clew__transport *transport, clew_poll *descriptors, size_t capacity,
-                            uint64_t *wake_nano) {
+size_t clew__http_wait(const struct clew__http *transport, clew_poll *descriptors, size_t capacity,
+                       uint64_t *wake_nano) {
     size_t count = 0;
     *wake_nano = transport->wake_nano;
     for (; count < transport->watched_count && count < capacity; count++)
@@ -437,8 +435,7 @@ size_t clew__transport_wait(const struct clew__transport *transport, clew_poll *
 
 /* ---- how it ended ---- */
 
-static void fill_result(struct clew__transport *transport, CURLcode code,
-                        struct clew__transport_result *result) {
+static void fill_result(struct clew__http *transport, CURLcode code, struct clew__http_result *result) {
     curl_off_t uploaded = 0;
     memset(result, 0, sizeof *result);
     curl_easy_getinfo(transport->easy, CURLINFO_SIZE_UPLOAD_T, &uploaded);
@@ -451,23 +448,23 @@ static void fill_result(struct clew__transport *transport, CURLcode code,
     if (transport->headers_complete)
         curl_easy_getinfo(transport->easy, CURLINFO_RESPONSE_CODE, &result->status);
     if (transport->too_large || code == CURLE_FILESIZE_EXCEEDED) {
-        result->end = CLEW__TRANSPORT_TOO_LARGE;
+        result->end = CLEW__HTTP_TOO_LARGE;
         snprintf(result->reason, sizeof result->reason, "the answer of %s is larger than the limit",
                  transport->settings->shown);
     } else if (transport->headers_complete) {
-        result->end = CLEW__TRANSPORT_ANSWERED;
+        result->end = CLEW__HTTP_ANSWERED;
         result->body_cut = code != CURLE_OK || transport->body_lost;
         result->body = transport->body;
         result->body_size = transport->body_lost ? 0 : transport->body_size;
     } else {
-        result->end = clew__transport_explain(transport, code == CURLE_OK ? CURLE_GOT_NOTHING : code,
-                                              result->reason, sizeof result->reason);
+        result->end = clew__http_explain(transport, code == CURLE_OK ? CURLE_GOT_NOTHING : code,
+                                         result->reason, sizeof result->reason);
     }
 }
 
 /* Where descriptors were left out of the caller's list, the system is asked about them here. */
-static size_t look_at_all(const struct clew__transport *transport, clew_poll *out) {
-    struct pollfd polled[CLEW__TRANSPORT_SOCKETS];
+static size_t look_at_all(const struct clew__http *transport, clew_poll *out) {
+    struct pollfd polled[CLEW__HTTP_SOCKETS];
     size_t count = transport->watched_count;
     for (size_t i = 0; i < count; i++)
         polled[i] = (struct pollfd){transport->watched[i].fd, transport->watched[i].events, 0};
@@ -478,8 +475,8 @@ static size_t look_at_all(const struct clew__transport *transport, clew_poll *ou
     return count;
 }
 
-static void act(struct clew__transport *transport, const clew_poll *descriptors, size_t count, uint64_t now) {
-    clew_poll all[CLEW__TRANSPORT_SOCKETS];
+static void act(struct clew__http *transport, const clew_poll *descriptors, size_t count, uint64_t now) {
+    clew_poll all[CLEW__HTTP_SOCKETS];
     int running;
     if (count < transport->watched_count) {
         count = look_at_all(transport, all);
@@ -500,8 +497,8 @@ static void act(struct clew__transport *transport, const clew_poll *descriptors,
     }
 }
 
-bool clew__transport_step(struct clew__transport *transport, const clew_poll *descriptors, size_t count,
-                          uint64_t now, struct clew__transport_result *result) {
+bool clew__http_step(struct clew__http *transport, const clew_poll *descriptors, size_t count, uint64_t now,
+                     struct clew__http_result *result) {
     int left;
     if (!transport->running)
         return false;
@@ -517,15 +514,15 @@ bool clew__transport_step(struct clew__transport *transport, const clew_poll *de
     return false;
 }
 
-void clew__transport_stop(struct clew__transport *transport, struct clew__transport_result *result) {
+void clew__http_stop(struct clew__http *transport, struct clew__http_result *result) {
     struct pipe_guard guard;
     memset(result, 0, sizeof *result);
-    result->end = CLEW__TRANSPORT_LATE;
+    result->end = CLEW__HTTP_LATE;
     if (!transport->running)
         return;
     fill_result(transport, CURLE_OPERATION_TIMEDOUT, result);
-    if (result->end == CLEW__TRANSPORT_BROKEN)
-        result->end = CLEW__TRANSPORT_LATE;
+    if (result->end == CLEW__HTTP_BROKEN)
+        result->end = CLEW__HTTP_LATE;
     guard_enter(&guard);
     curl_multi_remove_handle(transport->multi, transport->easy);
     guard_leave(&guard);
