@@ -8,13 +8,24 @@
 
 static _Atomic uint32_t next_number;
 
-uint32_t clew__account_number(void) {
-    uint32_t number = atomic_load(&next_number);
+/* The first of `count` numbers that are all on one page. */
+static uint32_t take_numbers(uint32_t count) {
+    uint32_t next = atomic_load(&next_number), number;
     do {
-        if (number >= CLEW__ACCOUNT_PAGE * CLEW__ACCOUNT_PAGES)
+        uint32_t left = CLEW__ACCOUNT_PAGE - next % CLEW__ACCOUNT_PAGE;
+        number = left < count ? next + left : next;
+        if (number + count > CLEW__ACCOUNT_PAGE * CLEW__ACCOUNT_PAGES)
             return UINT32_MAX;
-    } while (!atomic_compare_exchange_weak(&next_number, &number, number + 1));
+    } while (!atomic_compare_exchange_weak(&next_number, &next, number + count));
     return number;
+}
+
+uint32_t clew__account_number(void) {
+    return take_numbers(1);
+}
+
+uint32_t clew__account_number_pair(void) {
+    return take_numbers(2);
 }
 
 struct clew__account *clew__account_slowly(struct clew__thread *thread, uint32_t number) {

@@ -1,6 +1,6 @@
-/* Books that threads keep for themselves: one account a thread and provider or stream. Only the owner writes,
- * without read-modify-write; readers sum over all threads. Accounts of exited threads stay in their blocks,
- * which stay registered, so their counts are folded in by being kept. */
+/* Books that threads keep for themselves: one account a thread and stream, two a thread and provider. Only
+ * the owner writes, without read-modify-write; readers sum over all threads. Accounts of exited threads stay
+ * in their blocks, which stay registered, so their counts are folded in by being kept. */
 #ifndef CLEW_PIPELINE_ACCOUNT_H
 #define CLEW_PIPELINE_ACCOUNT_H
 
@@ -8,12 +8,23 @@
 
 #include <stdatomic.h>
 
+/* Where a span's parent is, as the metrics tell it apart: added to a counter of started spans. */
+enum clew__parent_origin {
+    CLEW__PARENT_NONE = 0,
+    CLEW__PARENT_LOCAL,
+    CLEW__PARENT_REMOTE,
+    CLEW__PARENT_ORIGINS,
+};
+
 enum clew__counter {
-    /* of a provider */
-    CLEW__STARTED = 0,
-    CLEW__ENDED,
-    CLEW__NOT_RECORDED,
-    CLEW__NOT_RECORDED_MEMORY,
+    /* of a provider: what every span counts */
+    CLEW__STARTED_DROP =
+        0, /* the sampler dropped it, or there was no memory; first of CLEW__PARENT_ORIGINS */
+    CLEW__STARTED_SAMPLE = CLEW__STARTED_DROP + CLEW__PARENT_ORIGINS, /* likewise: recorded and sampled */
+    CLEW__ENDED = CLEW__STARTED_SAMPLE + CLEW__PARENT_ORIGINS,
+    /* of a provider, in its second account: what is rare */
+    CLEW__STARTED_RECORD_ONLY = 0, /* first of CLEW__PARENT_ORIGINS: recorded, not sampled */
+    CLEW__NOT_RECORDED_MEMORY = CLEW__STARTED_RECORD_ONLY + CLEW__PARENT_ORIGINS, /* also in STARTED_DROP */
     CLEW__DROPPED_ATTRIBUTES,
     CLEW__DROPPED_EVENTS,
     CLEW__DROPPED_LINKS,
@@ -41,6 +52,9 @@ _Static_assert(sizeof(struct clew__account) == 64, "an account is one cache line
 
 /* A number for a new provider or stream, never used again; UINT32_MAX when the process has used them up. */
 uint32_t clew__account_number(void);
+/* Likewise two in a row whose accounts lie side by side: what clew__account_of() gives for the first is
+ * followed by that of the second. Returns the first. */
+uint32_t clew__account_number_pair(void);
 
 /* The thread's account, made when needed; NULL when memory runs out. */
 struct clew__account *clew__account_slowly(struct clew__thread *thread, uint32_t number);

@@ -8,10 +8,14 @@
 
 #include <clew/diagnostics.h>
 #include <clew/provider.h>
+#include <clew/sampling.h>
 
 #include "sdk/base/value.h"
 #include "sdk/pipeline/simple.h"
 #include "sdk/pipeline/stream.h"
+#include "sdk/trace/slot.h"
+
+#define CLEW__SAMPLING_RESULTS (CLEW_RECORD_AND_SAMPLE + 1)
 
 enum clew__pipeline_kind { CLEW__PIPELINE_STREAM, CLEW__PIPELINE_SIMPLE, CLEW__PIPELINE_CUSTOM };
 
@@ -52,7 +56,7 @@ struct clew_provider {
     clew_limits limits;
     struct clew__value_limits value_limits;
     clew_id_generator id_generator;    /* functions NULL: random */
-    uint32_t number;                   /* of its accounts */
+    uint32_t number;                   /* of its accounts; the next one is its, too */
     bool shut_down;                    /* under the registry's lock */
     _Atomic uint64_t ended_uncounted;  /* ended on a thread that has no memory for an account */
     const struct clew__pipelines *all; /* what was in use at the shutdown, for the books */
@@ -72,6 +76,25 @@ struct clew_tracer {
 };
 
 extern struct clew_tracer clew__default_tracer;
+
+/* What a provider has counted. */
+struct clew__span_counts {
+    uint64_t started[CLEW__SAMPLING_RESULTS]
+                    [CLEW__PARENT_ORIGINS]; /* by clew_decision: what became of them */
+    uint64_t not_recorded_memory;           /* of those dropped: for want of memory */
+    uint64_t ended;
+    struct clew__open_spans open;
+};
+
+/* Any thread. Reads what ended before what started, so that it is never more. */
+void clew__provider_count(const struct clew_provider *provider, struct clew__span_counts *out);
+
+/* The pipelines that the books of a provider are about, also after its shutdown. Takes the registry's lock.
+ */
+const struct clew__pipelines *clew__provider_pipelines(const struct clew_provider *provider);
+
+/* The books of one pipeline. Any thread. */
+void clew__pipeline_stats(const struct clew__pipeline *pipeline, clew_pipeline_stats *out);
 
 /* Points all global tracers to a provider, or to none. */
 void clew__tracer_set_global_provider(struct clew_provider *provider);

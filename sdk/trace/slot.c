@@ -141,15 +141,20 @@ bool clew__slot_reserve_slowly(struct clew__slot *slot, size_t more) {
     return true;
 }
 
-uint64_t clew__slot_count_open(const struct clew_provider *provider) {
-    uint64_t open = 0;
+struct clew__open_spans clew__slot_count_open(const struct clew_provider *provider) {
+    struct clew__open_spans open = {0, 0};
     unsigned count = atomic_load_explicit(&slab_count, memory_order_acquire);
     for (unsigned i = 0; i < count; i++) {
         struct clew__slot *slab = atomic_load_explicit(&clew__slot_slabs[i], memory_order_acquire);
         for (uint32_t k = 0; k < SLAB_SLOTS; k++) {
             uint64_t word = atomic_load_explicit(&slab[k].word, memory_order_acquire);
-            open += (word & 3) != CLEW__SLOT_FREE &&
-                    atomic_load_explicit(&slab[k].provider, memory_order_relaxed) == provider;
+            if ((word & 3) == CLEW__SLOT_FREE ||
+                atomic_load_explicit(&slab[k].provider, memory_order_relaxed) != provider)
+                continue;
+            if (atomic_load_explicit(&slab[k].is_sampled, memory_order_relaxed))
+                open.sampled++;
+            else
+                open.record_only++;
         }
     }
     return open;

@@ -56,9 +56,9 @@ struct clew__slot {
     _Atomic(struct clew_provider *) provider;
     uint8_t status;
     bool is_recording;
-    bool is_sampled;
-    bool said_dropped; /* the one log line about what limits dropped */
-    bool is_starved;   /* the memory budget refused it something */
+    atomic_bool is_sampled; /* atomic for those who count open spans */
+    bool said_dropped;      /* the one log line about what limits dropped */
+    bool is_starved;        /* the memory budget refused it something */
     uint32_t index;
 
     /* The second: start, end, and what is rare. */
@@ -109,7 +109,10 @@ static inline uint64_t clew__slot_ref(const struct clew__slot *slot, uint64_t ge
 }
 
 /* Open spans of a provider, counted slot by slot. */
-uint64_t clew__slot_count_open(const struct clew_provider *provider);
+struct clew__open_spans {
+    uint64_t sampled, record_only;
+};
+struct clew__open_spans clew__slot_count_open(const struct clew_provider *provider);
 
 void clew__slot_setup(void);
 

@@ -366,6 +366,7 @@ static void offer_custom(struct clew__custom *custom, struct clew__thread *threa
 static void offer(struct clew__thread *thread, struct clew__slot *slot,
                   const struct clew__pipelines *pipelines) {
     const struct clew__scope *scope = &slot->tracer->scope;
+    bool sampled = atomic_load_explicit(&slot->is_sampled, memory_order_relaxed);
     size_t last_stream = SIZE_MAX;
     for (size_t i = 0; i < pipelines->count; i++)
         if (pipelines->list[i].kind == CLEW__PIPELINE_STREAM)
@@ -373,16 +374,15 @@ static void offer(struct clew__thread *thread, struct clew__slot *slot,
     for (size_t i = 0; i < pipelines->count; i++) {
         const struct clew__pipeline *pipeline = &pipelines->list[i];
         if (pipeline->kind == CLEW__PIPELINE_SIMPLE)
-            clew__simple_offer(pipeline->as.simple, thread, scope, slot->body, slot->size, slot->is_sampled);
+            clew__simple_offer(pipeline->as.simple, thread, scope, slot->body, slot->size, sampled);
         else if (pipeline->kind == CLEW__PIPELINE_CUSTOM)
             offer_custom(pipeline->as.custom, thread, slot);
         else if (i != last_stream)
-            clew__stream_offer(pipeline->as.stream, thread, scope, slot->body, slot->size, slot->is_sampled,
-                               NULL, 0);
+            clew__stream_offer(pipeline->as.stream, thread, scope, slot->body, slot->size, sampled, NULL, 0);
     }
     if (last_stream == SIZE_MAX)
         return;
-    if (slot->capacity > CLEW__BODY_SIZE && slot->is_sampled) {
+    if (slot->capacity > CLEW__BODY_SIZE && sampled) {
         uint8_t *body = slot->body;
         uint32_t capacity = slot->capacity;
         /* Let go of first: once the stream has it, the worker may free it, and the child of a fork would
@@ -396,7 +396,7 @@ static void offer(struct clew__thread *thread, struct clew__slot *slot,
         }
     } else {
         clew__stream_offer(pipelines->list[last_stream].as.stream, thread, scope, slot->body, slot->size,
-                           slot->is_sampled, NULL, 0);
+                           sampled, NULL, 0);
     }
 }
 
@@ -406,6 +406,7 @@ void clew__pipelines_ask_for_room(const struct clew__pipelines *pipelines) {
             clew__stream_ask_for_room(pipelines->list[i].as.stream);
 }
 
+/* In the provider's second account. */
 static void add_dropped(struct clew__account *account, const struct clew__slot *slot) {
     if (slot->dropped_attributes)
         clew__account_add(account, CLEW__DROPPED_ATTRIBUTES, slot->dropped_attributes);
@@ -437,7 +438,7 @@ static void end_recording(struct clew__thread *thread, struct clew__slot *slot, 
         clew__pipelines_ask_for_room(pipelines);
     if (account) {
         if (slot->dropped_attributes | slot->dropped_events | slot->dropped_links)
-            add_dropped(account, slot);
+            add_dropped(account + 1, slot);
         clew__account_add(account, CLEW__ENDED, 1);
     } else {
         atomic_fetch_add(&provider->ended_uncounted, 1);

@@ -19,6 +19,7 @@ struct birth {
     struct clew__thread *thread;
     struct clew_provider *provider;
     const struct clew__context_data *parent; /* NULL for a root */
+    struct clew__account *account;           /* the provider's first; the second lies behind it */
     const clew_span_options *options;
     const char *name;
     clew_span_kind kind;
@@ -155,6 +156,24 @@ static uint64_t open_generation(const struct clew__slot *slot) {
     return atomic_load_explicit(&slot->word, memory_order_relaxed) >> 2;
 }
 
+static inline enum clew__parent_origin origin_of(const struct clew__context_data *parent) {
+    if (!parent)
+        return CLEW__PARENT_NONE;
+    return parent->is_remote ? CLEW__PARENT_REMOTE : CLEW__PARENT_LOCAL;
+}
+
+static inline void count_dropped(struct clew__account *account, const struct clew__context_data *parent) {
+    clew__account_add(account, CLEW__STARTED_DROP + origin_of(parent), 1);
+}
+
+static inline void count_recorded(const struct birth *birth) {
+    enum clew__parent_origin origin = origin_of(birth->parent);
+    if (__builtin_expect(birth->sampled.decision == CLEW_RECORD_AND_SAMPLE, 1))
+        clew__account_add(birth->account, CLEW__STARTED_SAMPLE + origin, 1);
+    else
+        clew__account_add(birth->account + 1, CLEW__STARTED_RECORD_ONLY + origin, 1);
+}
+
 static void call_on_start(struct birth *birth, const struct clew__pipelines *pipelines) {
     clew_span_context parent = parent_context(birth->parent);
     int saved = errno;
@@ -184,7 +203,8 @@ static bool be_born(struct birth *birth, struct clew_tracer *tracer) {
         return false;
     }
     slot->is_recording = recording;
-    slot->is_sampled = birth->sampled.decision == CLEW_RECORD_AND_SAMPLE;
+    atomic_store_explicit(&slot->is_sampled, birth->sampled.decision == CLEW_RECORD_AND_SAMPLE,
+                          memory_order_relaxed);
     slot->tracer = tracer;
     /* One that only hands a tracestate on is no open span in the provider's books. */
     atomic_store_explicit(&slot->provider, recording ? birth->provider : NULL, memory_order_relaxed);
@@ -204,6 +224,7 @@ static bool be_born(struct birth *birth, struct clew_tracer *tracer) {
             return false;
         }
         record_options(birth, slot);
+        count_recorded(birth); /* before anybody can end it */
     }
     generation = open_generation(slot);
     birth->span->ref = clew__slot_ref(slot, generation) | birth->trace_flags;
@@ -213,8 +234,7 @@ static bool be_born(struct birth *birth, struct clew_tracer *tracer) {
 
 /* A span that is recorded, or whose sampler must be asked, or that has a tracestate to hand on. */
 static __attribute__((noinline)) void start_slot(struct birth *birth, struct clew_tracer *tracer,
-                                                 const struct clew__pipelines *pipelines,
-                                                 struct clew__account *account) {
+                                                 const struct clew__pipelines *pipelines) {
     const clew_span_options *options = birth->options;
     bool recording;
     birth->kind =
@@ -225,14 +245,15 @@ static __attribute__((noinline)) void start_slot(struct birth *birth, struct cle
     if (birth->sampled.decision == CLEW_RECORD_AND_SAMPLE)
         birth->trace_flags |= CLEW_FLAG_SAMPLED;
     birth->span->ref = CLEW_REF_SILENT | birth->trace_flags;
-    /* Counted before anybody can end it. */
-    clew__account_add(account, recording ? CLEW__STARTED : CLEW__NOT_RECORDED, 1);
-    if (!recording && !birth->tracestate)
-        return;
+    if (!recording) {
+        count_dropped(birth->account, birth->parent);
+        if (!birth->tracestate)
+            return;
+    }
     if (!be_born(birth, tracer)) {
         if (recording) {
-            clew__account_add(account, CLEW__STARTED, (uint64_t)-1);
-            clew__account_add(account, CLEW__NOT_RECORDED_MEMORY, 1);
+            count_dropped(birth->account, birth->parent);
+            clew__account_add(birth->account + 1, CLEW__NOT_RECORDED_MEMORY, 1);
             clew__pipelines_ask_for_room(pipelines);
         }
         birth->span->ref = CLEW_REF_SILENT | (birth->trace_flags & CLEW_FLAG_RANDOM);
@@ -266,11 +287,12 @@ static inline void start(struct clew__thread *thread, struct clew_tracer *tracer
                                            parent && (parent->trace_flags & CLEW_FLAG_SAMPLED),
                                            span->trace_id, &birth.sampled.decision);
     if (birth.is_decided && birth.sampled.decision == CLEW_DROP && !birth.tracestate) {
-        clew__account_add(account, CLEW__NOT_RECORDED, 1);
+        count_dropped(account, parent);
         span->ref = CLEW_REF_SILENT | birth.trace_flags;
         return;
     }
     birth.thread = thread;
+    birth.account = account;
     birth.span = span;
     birth.provider = provider;
     birth.parent = parent;
@@ -278,7 +300,7 @@ static inline void start(struct clew__thread *thread, struct clew_tracer *tracer
     birth.name = name;
     birth.sampled.attributes = NULL;
     birth.sampled.attribute_count = 0;
-    start_slot(&birth, tracer, pipelines, account);
+    start_slot(&birth, tracer, pipelines);
 }
 
 /* The handle goes back in words of eight bytes, as it was written: loads of sixteen would wait for the
