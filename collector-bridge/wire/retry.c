@@ -1,11 +1,29 @@
 /* The retry policy. Owns nothing; pure; any thread. */
 #include "collector-bridge/wire/retry.h"
 
+#include "collector-bridge/wire/grpc.h"
+
 #define NANO_PER_SECOND UINT64_C(1000000000)
 #define SECONDS_PER_DAY INT64_C(86400)
 
 bool clew__retry_status(long status) {
     return status == 429 || status == 502 || status == 503 || status == 504;
+}
+
+bool clew__retry_code(int32_t code, bool has_retry_info) {
+    switch (code) {
+    case CLEW__GRPC_CANCELLED:
+    case CLEW__GRPC_DEADLINE_EXCEEDED:
+    case CLEW__GRPC_ABORTED:
+    case CLEW__GRPC_OUT_OF_RANGE:
+    case CLEW__GRPC_UNAVAILABLE:
+    case CLEW__GRPC_DATA_LOSS:
+        return true;
+    case CLEW__GRPC_RESOURCE_EXHAUSTED:
+        return has_retry_info;
+    default:
+        return false;
+    }
 }
 
 /* value × (low + (high − low) × random / 2^64), with the factors in percent. */

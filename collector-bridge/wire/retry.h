@@ -17,6 +17,9 @@
 
 /* 429, 502, 503 and 504; nothing else. */
 bool clew__retry_status(long status);
+/* The same for status codes of gRPC (OTLP, OTLP/gRPC Response): CANCELLED, DEADLINE_EXCEEDED, ABORTED,
+ * OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS; RESOURCE_EXHAUSTED when the answer has a RetryInfo; nothing else. */
+bool clew__retry_code(int32_t code, bool has_retry_info);
 
 /* The wait before attempt number `retry` + 1, counted from 0: 1 s, growing by half each time, at most 5 s,
  * times a factor of 0.8 to 1.2 that `random` (all 64 bits of it) chooses. */
