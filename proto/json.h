@@ -10,6 +10,9 @@
  * occurs twice the last counts. `writer->failed` tells that room ran out. */
 void clew__json_write_traces(struct clew__writer *writer, const void *traces, size_t size);
 
+/* Likewise a MetricsData, as far as the table of messages knows it. */
+void clew__json_write_metrics(struct clew__writer *writer, const void *metrics, size_t size);
+
 /* One AnyValue as JSON inside text: what the specification asks of outputs other than OTLP (strings quoted,
  * bytes as base64, NaN quoted, an empty value as null). */
 void clew__json_write_plain(struct clew__writer *writer, const void *any, size_t size);

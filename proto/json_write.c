@@ -139,6 +139,19 @@ static void put_signed(struct clew__writer *writer, int64_t value) {
     put_unsigned(writer, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 }
 
+static void put_fixed64_list(struct clew__writer *writer, const struct clew__wire *bytes) {
+    put_char(writer, '[');
+    for (const uint8_t *at = bytes->at; bytes->end - at >= 8; at += 8) {
+        uint64_t value = 0;
+        for (int i = 0; i < 8; i++)
+            value |= (uint64_t)at[i] << (8 * i);
+        put_text(writer, at == bytes->at ? "\"" : ",\"");
+        put_unsigned(writer, value);
+        put_char(writer, '"');
+    }
+    put_char(writer, ']');
+}
+
 /* The shortest digits that read back as the same number. */
 static void put_finite(struct clew__writer *writer, double value) {
     char text[64];
@@ -190,6 +203,7 @@ static void put_scalar(struct clew__writer *writer, enum clew__kind kind, const 
         put_text(writer, field->number != 0 ? "true" : "false");
         break;
     case CLEW__KIND_INT64:
+    case CLEW__KIND_SFIXED64:
         put_char(writer, '"');
         put_signed(writer, (int64_t)field->number);
         put_char(writer, '"');
@@ -199,12 +213,16 @@ static void put_scalar(struct clew__writer *writer, enum clew__kind kind, const 
         put_unsigned(writer, field->number);
         put_char(writer, '"');
         break;
+    case CLEW__KIND_FIXED64_LIST:
+        put_fixed64_list(writer, &field->bytes);
+        break;
     case CLEW__KIND_UINT32:
     case CLEW__KIND_FIXED32:
         put_unsigned(writer, (uint32_t)field->number);
         break;
     case CLEW__KIND_SPAN_KIND:
     case CLEW__KIND_STATUS_CODE:
+    case CLEW__KIND_TEMPORALITY:
         put_signed(writer, (int32_t)field->number);
         break;
     case CLEW__KIND_DOUBLE:
@@ -252,6 +270,8 @@ static const struct clew__member *next_known(enum clew__message message, struct 
 static bool is_absent(const struct clew__member *member, const struct clew__field *field) {
     size_t size = (size_t)(field->bytes.end - field->bytes.at);
     size_t id_size = clew__schema_id_size((enum clew__kind)member->kind);
+    if (member->optional)
+        return false;
     if (id_size > 0)
         return size != id_size;
     if (field->type == CLEW__WIRE_BYTES)
@@ -350,11 +370,11 @@ static void open_member(struct json *json, struct frame *frame, uint32_t number)
     open_message(json, (enum clew__message)member->message, last.bytes);
 }
 
-void clew__json_write_traces(struct clew__writer *writer, const void *traces, size_t size) {
+static void write_message(struct clew__writer *writer, enum clew__message message, struct clew__wire wire) {
     struct json json;
     json.writer = writer;
     json.open = json.depth = 0;
-    open_message(&json, CLEW__TRACES, clew__wire_of(traces, size));
+    open_message(&json, message, wire);
     while (json.open > 0 && !writer->failed) {
         struct frame *frame = &json.frames[json.open - 1];
         if (frame->list) {
@@ -367,6 +387,14 @@ void clew__json_write_traces(struct clew__writer *writer, const void *traces, si
             json.open--;
         }
     }
+}
+
+void clew__json_write_traces(struct clew__writer *writer, const void *traces, size_t size) {
+    write_message(writer, CLEW__TRACES, clew__wire_of(traces, size));
+}
+
+void clew__json_write_metrics(struct clew__writer *writer, const void *metrics, size_t size) {
+    write_message(writer, CLEW__METRICS, clew__wire_of(metrics, size));
 }
 
 /* ---- values in other outputs ---- */

@@ -1,5 +1,5 @@
-/* Field numbers of the OTLP trace messages (opentelemetry-proto 1.11), and reading them as views over their
- * bytes. */
+/* Field numbers of the OTLP messages (opentelemetry-proto 1.11): traces, and of metrics what Clew sends about
+ * itself. Reading those of traces as views over their bytes. */
 #ifndef CLEW_PROTO_OTLP_H
 #define CLEW_PROTO_OTLP_H
 
@@ -71,6 +71,42 @@ enum {
 
     CLEW__STATUS_MESSAGE = 2,
     CLEW__STATUS_CODE = 3,
+
+    CLEW__METRICS_RESOURCE_METRICS = 1,
+    CLEW__RESOURCE_METRICS_RESOURCE = 1,
+    CLEW__RESOURCE_METRICS_SCOPE_METRICS = 2,
+    CLEW__RESOURCE_METRICS_SCHEMA_URL = 3,
+    CLEW__SCOPE_METRICS_SCOPE = 1,
+    CLEW__SCOPE_METRICS_METRICS = 2,
+    CLEW__SCOPE_METRICS_SCHEMA_URL = 3,
+
+    CLEW__METRIC_NAME = 1,
+    CLEW__METRIC_DESCRIPTION = 2,
+    CLEW__METRIC_UNIT = 3,
+    CLEW__METRIC_SUM = 7,
+    CLEW__METRIC_HISTOGRAM = 9,
+
+    CLEW__SUM_POINTS = 1,
+    CLEW__SUM_TEMPORALITY = 2,
+    CLEW__SUM_IS_MONOTONIC = 3,
+    CLEW__HISTOGRAM_POINTS = 1,
+    CLEW__HISTOGRAM_TEMPORALITY = 2,
+    CLEW__TEMPORALITY_CUMULATIVE = 2, /* AggregationTemporality */
+
+    CLEW__NUMBER_START = 2,
+    CLEW__NUMBER_TIME = 3,
+    CLEW__NUMBER_AS_DOUBLE = 4,
+    CLEW__NUMBER_AS_INT = 6,
+    CLEW__NUMBER_ATTRIBUTES = 7,
+
+    CLEW__BUCKETS_START = 2,
+    CLEW__BUCKETS_TIME = 3,
+    CLEW__BUCKETS_COUNT = 4,
+    CLEW__BUCKETS_SUM = 5,
+    CLEW__BUCKETS_COUNTS = 6,
+    CLEW__BUCKETS_ATTRIBUTES = 9,
+    CLEW__BUCKETS_MIN = 11,
+    CLEW__BUCKETS_MAX = 12,
 
     CLEW__RESPONSE_PARTIAL_SUCCESS = 1,
     CLEW__PARTIAL_REJECTED = 1,

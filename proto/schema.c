@@ -1,4 +1,4 @@
-/* The table of the OTLP trace messages. The members that only profiles use (the *_strindex ones) are not in
+/* The table of the OTLP messages. The members that only profiles use (the *_strindex ones) are not in
  * it: in traces they count as unknown. */
 #include "proto/schema.h"
 
@@ -6,6 +6,8 @@
 
 #define SCALAR(json_name, kind_name)                                                                         \
     { .name = json_name, .kind = CLEW__KIND_##kind_name }
+#define OPTIONAL(json_name, kind_name)                                                                       \
+    { .name = json_name, .kind = CLEW__KIND_##kind_name, .optional = true }
 #define NESTED(json_name, message_name)                                                                      \
     { .name = json_name, .kind = CLEW__KIND_MESSAGE, .message = CLEW__##message_name }
 #define LIST(json_name, message_name)                                                                        \
@@ -113,5 +115,59 @@ const struct clew__member clew__schema[CLEW__MESSAGES][CLEW__SCHEMA_FIELD_MAX + 
         [CLEW__KVLIST] =
             {
                 [CLEW__LIST_VALUES] = LIST("values", KEYVALUE),
+            },
+        [CLEW__METRICS] =
+            {
+                [CLEW__METRICS_RESOURCE_METRICS] = LIST("resourceMetrics", RESOURCE_METRICS),
+            },
+        [CLEW__RESOURCE_METRICS] =
+            {
+                [CLEW__RESOURCE_METRICS_RESOURCE] = NESTED("resource", RESOURCE),
+                [CLEW__RESOURCE_METRICS_SCOPE_METRICS] = LIST("scopeMetrics", SCOPE_METRICS),
+                [CLEW__RESOURCE_METRICS_SCHEMA_URL] = SCALAR("schemaUrl", TEXT),
+            },
+        [CLEW__SCOPE_METRICS] =
+            {
+                [CLEW__SCOPE_METRICS_SCOPE] = NESTED("scope", SCOPE),
+                [CLEW__SCOPE_METRICS_METRICS] = LIST("metrics", METRIC),
+                [CLEW__SCOPE_METRICS_SCHEMA_URL] = SCALAR("schemaUrl", TEXT),
+            },
+        [CLEW__METRIC] =
+            {
+                [CLEW__METRIC_NAME] = SCALAR("name", TEXT),
+                [CLEW__METRIC_DESCRIPTION] = SCALAR("description", TEXT),
+                [CLEW__METRIC_UNIT] = SCALAR("unit", TEXT),
+                [CLEW__METRIC_SUM] = NESTED("sum", SUM),
+                [CLEW__METRIC_HISTOGRAM] = NESTED("histogram", HISTOGRAM),
+            },
+        [CLEW__SUM] =
+            {
+                [CLEW__SUM_POINTS] = LIST("dataPoints", NUMBER_POINT),
+                [CLEW__SUM_TEMPORALITY] = SCALAR("aggregationTemporality", TEMPORALITY),
+                [CLEW__SUM_IS_MONOTONIC] = SCALAR("isMonotonic", BOOL),
+            },
+        [CLEW__HISTOGRAM] =
+            {
+                [CLEW__HISTOGRAM_POINTS] = LIST("dataPoints", HISTOGRAM_POINT),
+                [CLEW__HISTOGRAM_TEMPORALITY] = SCALAR("aggregationTemporality", TEMPORALITY),
+            },
+        [CLEW__NUMBER_POINT] =
+            {
+                [CLEW__NUMBER_ATTRIBUTES] = LIST("attributes", KEYVALUE),
+                [CLEW__NUMBER_START] = SCALAR("startTimeUnixNano", FIXED64),
+                [CLEW__NUMBER_TIME] = SCALAR("timeUnixNano", FIXED64),
+                [CLEW__NUMBER_AS_DOUBLE] = OPTIONAL("asDouble", DOUBLE),
+                [CLEW__NUMBER_AS_INT] = OPTIONAL("asInt", SFIXED64),
+            },
+        [CLEW__HISTOGRAM_POINT] =
+            {
+                [CLEW__BUCKETS_ATTRIBUTES] = LIST("attributes", KEYVALUE),
+                [CLEW__BUCKETS_START] = SCALAR("startTimeUnixNano", FIXED64),
+                [CLEW__BUCKETS_TIME] = SCALAR("timeUnixNano", FIXED64),
+                [CLEW__BUCKETS_COUNT] = SCALAR("count", FIXED64),
+                [CLEW__BUCKETS_SUM] = OPTIONAL("sum", DOUBLE),
+                [CLEW__BUCKETS_COUNTS] = SCALAR("bucketCounts", FIXED64_LIST),
+                [CLEW__BUCKETS_MIN] = OPTIONAL("min", DOUBLE),
+                [CLEW__BUCKETS_MAX] = OPTIONAL("max", DOUBLE),
             },
 };

@@ -1,5 +1,6 @@
-/* What the OTLP trace messages look like, as a table: the checker of the wire format and both directions of
- * JSON walk it, so that a member is described once. Constant; any thread. */
+/* What the OTLP messages look like, as a table: the checker of the wire format and both directions of JSON
+ * walk it, so that a member is described once. The checker and the reader know traces only. Constant; any
+ * thread. */
 #ifndef CLEW_PROTO_SCHEMA_H
 #define CLEW_PROTO_SCHEMA_H
 
@@ -20,6 +21,14 @@ enum clew__message {
     CLEW__ARRAY,
     CLEW__KVLIST,
     CLEW__ENTITY_REF,
+    CLEW__METRICS,
+    CLEW__RESOURCE_METRICS,
+    CLEW__SCOPE_METRICS,
+    CLEW__METRIC,
+    CLEW__SUM,
+    CLEW__HISTOGRAM,
+    CLEW__NUMBER_POINT,
+    CLEW__HISTOGRAM_POINT,
     CLEW__MESSAGES,
 };
 
@@ -36,8 +45,11 @@ enum clew__kind {
     CLEW__KIND_UINT32,
     CLEW__KIND_SPAN_KIND,   /* enum */
     CLEW__KIND_STATUS_CODE, /* enum */
+    CLEW__KIND_TEMPORALITY, /* enum */
     CLEW__KIND_DOUBLE,
     CLEW__KIND_FIXED64,
+    CLEW__KIND_SFIXED64,
+    CLEW__KIND_FIXED64_LIST, /* repeated and packed: one member holds them all */
     CLEW__KIND_FIXED32,
     CLEW__KIND_MESSAGE,
 };
@@ -47,6 +59,7 @@ struct clew__member {
     uint8_t kind;     /* enum clew__kind */
     uint8_t message;  /* enum clew__message, of KIND_MESSAGE */
     bool repeated;
+    bool optional; /* a scalar that says something even when it is zero */
 };
 
 #define CLEW__SCHEMA_FIELD_MAX 16
@@ -57,9 +70,9 @@ extern const struct clew__member clew__schema[CLEW__MESSAGES][CLEW__SCHEMA_FIELD
 /* Arrays and maps within one another that are read at most, whatever the limits say. */
 #define CLEW__VALUE_DEPTH_MAX 64u
 
-/* Messages that can lie within one another then: down to the value of an event's attribute, and for every
+/* Messages that can lie within one another then: down to the value of a data point's attribute, and for every
  * level a map, its entry and the entry's value. */
-#define CLEW__MESSAGE_DEPTH_MAX (7 + 3 * CLEW__VALUE_DEPTH_MAX)
+#define CLEW__MESSAGE_DEPTH_MAX (8 + 3 * CLEW__VALUE_DEPTH_MAX)
 
 /* The member with that field number, or NULL. */
 static inline const struct clew__member *clew__schema_member(enum clew__message message, uint32_t field) {
@@ -87,9 +100,11 @@ static inline enum clew__wire_type clew__schema_wire_type(enum clew__kind kind) 
     case CLEW__KIND_UINT32:
     case CLEW__KIND_SPAN_KIND:
     case CLEW__KIND_STATUS_CODE:
+    case CLEW__KIND_TEMPORALITY:
         return CLEW__WIRE_VARINT;
     case CLEW__KIND_DOUBLE:
     case CLEW__KIND_FIXED64:
+    case CLEW__KIND_SFIXED64:
         return CLEW__WIRE_I64;
     case CLEW__KIND_FIXED32:
         return CLEW__WIRE_I32;

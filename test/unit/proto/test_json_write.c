@@ -304,3 +304,58 @@ Test(json_plain, hundred_thousand_arrays_end_at_the_limit) {
     growing_free(&text);
     CLEW_NO_LEAKS();
 }
+
+static void write_double(struct clew__writer *writer, uint32_t field, double value) {
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    clew__write_fixed64(writer, field, bits);
+}
+
+/* A sum of 0 and a histogram of 0.5 twice: what is zero but says something must not be left out. */
+static void write_metrics(struct clew__writer *writer) {
+    static const uint8_t counts[8] = {2};
+    size_t resource = clew__write_begin(writer, CLEW__METRICS_RESOURCE_METRICS);
+    size_t scope = clew__write_begin(writer, CLEW__RESOURCE_METRICS_SCOPE_METRICS);
+    size_t metric = clew__write_begin(writer, CLEW__SCOPE_METRICS_METRICS);
+    clew__write_bytes(writer, CLEW__METRIC_NAME, "a", 1);
+    size_t data = clew__write_begin(writer, CLEW__METRIC_SUM);
+    size_t point = clew__write_begin(writer, CLEW__SUM_POINTS);
+    clew__write_fixed64(writer, CLEW__NUMBER_AS_INT, 0);
+    clew__write_end(writer, point);
+    point = clew__write_begin(writer, CLEW__SUM_POINTS);
+    clew__write_fixed64(writer, CLEW__NUMBER_AS_INT, (uint64_t)-7);
+    clew__write_end(writer, point);
+    clew__write_varint(writer, CLEW__SUM_TEMPORALITY, CLEW__TEMPORALITY_CUMULATIVE);
+    clew__write_varint(writer, CLEW__SUM_IS_MONOTONIC, 1);
+    clew__write_end(writer, data);
+    clew__write_end(writer, metric);
+    metric = clew__write_begin(writer, CLEW__SCOPE_METRICS_METRICS);
+    data = clew__write_begin(writer, CLEW__METRIC_HISTOGRAM);
+    point = clew__write_begin(writer, CLEW__HISTOGRAM_POINTS);
+    clew__write_fixed64(writer, CLEW__BUCKETS_COUNT, 2);
+    write_double(writer, CLEW__BUCKETS_SUM, 1.0);
+    clew__write_bytes(writer, CLEW__BUCKETS_COUNTS, counts, sizeof counts);
+    write_double(writer, CLEW__BUCKETS_MIN, 0.0);
+    write_double(writer, CLEW__BUCKETS_MAX, 0.5);
+    clew__write_end(writer, point);
+    clew__write_end(writer, data);
+    clew__write_end(writer, metric);
+    clew__write_end(writer, scope);
+    clew__write_end(writer, resource);
+}
+
+Test(json_write, metrics_keep_zeros_that_say_something) {
+    struct clew__writer request = growing_writer(), text = growing_writer();
+    write_metrics(&request);
+    clew__json_write_metrics(&text, request.data, request.size);
+    clew__write_raw(&text, "", 1);
+    cr_assert_str_eq((char *)text.data,
+                     "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":["
+                     "{\"name\":\"a\",\"sum\":{\"aggregationTemporality\":2,\"isMonotonic\":true,"
+                     "\"dataPoints\":[{\"asInt\":\"0\"},{\"asInt\":\"-7\"}]}},"
+                     "{\"histogram\":{\"dataPoints\":[{\"count\":\"2\",\"sum\":1,\"bucketCounts\":[\"2\"],"
+                     "\"min\":0,\"max\":0.5}]}}]}]}]}");
+    growing_free(&request);
+    growing_free(&text);
+    CLEW_NO_LEAKS();
+}

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 
+#include "opentelemetry/proto/metrics/v1/metrics.pb-c.h"
 #include "opentelemetry/proto/trace/v1/trace.pb-c.h"
 #include "test/support.h"
 
@@ -24,6 +25,14 @@ static const struct {
     {CLEW__ARRAY, &opentelemetry__proto__common__v1__array_value__descriptor},
     {CLEW__KVLIST, &opentelemetry__proto__common__v1__key_value_list__descriptor},
     {CLEW__ENTITY_REF, &opentelemetry__proto__common__v1__entity_ref__descriptor},
+    {CLEW__METRICS, &opentelemetry__proto__metrics__v1__metrics_data__descriptor},
+    {CLEW__RESOURCE_METRICS, &opentelemetry__proto__metrics__v1__resource_metrics__descriptor},
+    {CLEW__SCOPE_METRICS, &opentelemetry__proto__metrics__v1__scope_metrics__descriptor},
+    {CLEW__METRIC, &opentelemetry__proto__metrics__v1__metric__descriptor},
+    {CLEW__SUM, &opentelemetry__proto__metrics__v1__sum__descriptor},
+    {CLEW__HISTOGRAM, &opentelemetry__proto__metrics__v1__histogram__descriptor},
+    {CLEW__NUMBER_POINT, &opentelemetry__proto__metrics__v1__number_data_point__descriptor},
+    {CLEW__HISTOGRAM_POINT, &opentelemetry__proto__metrics__v1__histogram_data_point__descriptor},
 };
 #define MESSAGES (sizeof messages / sizeof messages[0])
 
@@ -53,11 +62,15 @@ static ProtobufCType type_of(enum clew__kind kind) {
         return PROTOBUF_C_TYPE_UINT32;
     case CLEW__KIND_SPAN_KIND:
     case CLEW__KIND_STATUS_CODE:
+    case CLEW__KIND_TEMPORALITY:
         return PROTOBUF_C_TYPE_ENUM;
     case CLEW__KIND_DOUBLE:
         return PROTOBUF_C_TYPE_DOUBLE;
     case CLEW__KIND_FIXED64:
+    case CLEW__KIND_FIXED64_LIST:
         return PROTOBUF_C_TYPE_FIXED64;
+    case CLEW__KIND_SFIXED64:
+        return PROTOBUF_C_TYPE_SFIXED64;
     case CLEW__KIND_FIXED32:
         return PROTOBUF_C_TYPE_FIXED32;
     case CLEW__KIND_MESSAGE:
@@ -84,7 +97,8 @@ Test(schema, every_published_field_is_in_the_table_but_those_of_profiles) {
             cr_assert_str_eq(member->name, name);
             cr_assert_eq(type_of((enum clew__kind)member->kind), field->type, "%s.%s", descriptor->name,
                          name);
-            cr_assert_eq(member->repeated, field->label == PROTOBUF_C_LABEL_REPEATED);
+            cr_assert_eq(member->repeated || member->kind == CLEW__KIND_FIXED64_LIST,
+                         field->label == PROTOBUF_C_LABEL_REPEATED);
             if (member->kind == CLEW__KIND_MESSAGE)
                 cr_assert_eq(descriptor_of((enum clew__message)member->message), field->descriptor);
         }
