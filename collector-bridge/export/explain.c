@@ -17,9 +17,9 @@ CLEW_PRINTF(3, 4) static void say(char *out, size_t size, const char *format, ..
     va_end(arguments);
 }
 
-static const char *connect_error_text(const struct clew__http *transport) {
+static const char *connect_error_text(const struct clew__http *http) {
     long number = 0;
-    curl_easy_getinfo(transport->easy, CURLINFO_OS_ERRNO, &number);
+    curl_easy_getinfo(http->easy, CURLINFO_OS_ERRNO, &number);
     switch (number) {
     case ECONNREFUSED:
         return "connection refused by";
@@ -39,54 +39,54 @@ static const char *connect_error_text(const struct clew__http *transport) {
     }
 }
 
-static void explain_late(const struct clew__http *transport, char *reason, size_t size) {
-    const char *shown = transport->settings->shown;
+static void explain_late(const struct clew__http *http, char *reason, size_t size) {
+    const char *shown = http->base.settings->shown;
     uint64_t now = clew_monotonic_nano();
-    uint64_t end = now < transport->deadline_nano ? now : transport->deadline_nano;
-    unsigned long long waited = (end - transport->started_nano + NANO_PER_MILLI / 2) / NANO_PER_MILLI;
+    uint64_t end = now < http->deadline_nano ? now : http->deadline_nano;
+    unsigned long long waited = (end - http->started_nano + NANO_PER_MILLI / 2) / NANO_PER_MILLI;
     curl_off_t resolved = 0, uploaded = 0;
-    curl_easy_getinfo(transport->easy, CURLINFO_NAMELOOKUP_TIME_T, &resolved);
-    curl_easy_getinfo(transport->easy, CURLINFO_SIZE_UPLOAD_T, &uploaded);
-    if (transport->requests == 0 && resolved == 0)
+    curl_easy_getinfo(http->easy, CURLINFO_NAMELOOKUP_TIME_T, &resolved);
+    curl_easy_getinfo(http->easy, CURLINFO_SIZE_UPLOAD_T, &uploaded);
+    if (http->requests == 0 && resolved == 0)
         say(reason, size, "the name in %s was not resolved within %llu ms", shown, waited);
-    else if (transport->requests == 0)
+    else if (http->requests == 0)
         say(reason, size, "no connection to %s within %llu ms", shown, waited);
-    else if ((size_t)uploaded < transport->request_size)
+    else if ((size_t)uploaded < http->request_size)
         say(reason, size, "%s took %llu of %zu bytes within %llu ms", shown, (unsigned long long)uploaded,
-            transport->request_size, waited);
+            http->request_size, waited);
     else
         say(reason, size, "no answer within %llu ms from %s", waited, shown);
 }
 
-enum clew__http_end clew__http_explain(const struct clew__http *transport, CURLcode code, char *reason,
-                                       size_t size) {
-    const char *shown = transport->settings->shown;
+enum clew__transport_end clew__http_explain(const struct clew__http *http, CURLcode code, char *reason,
+                                            size_t size) {
+    const char *shown = http->base.settings->shown;
     char detail[80];
-    clew__answer_show(clew__slice_text(transport->error), NULL, 0, detail, sizeof detail);
+    clew__answer_show(clew__slice_text(http->error), NULL, 0, detail, sizeof detail);
     const char *text = detail[0] ? detail : curl_easy_strerror(code);
     switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
-        explain_late(transport, reason, size);
-        return clew_monotonic_nano() + NANO_PER_MILLI < transport->deadline_nano ? CLEW__HTTP_BROKEN
-                                                                                 : CLEW__HTTP_LATE;
+        explain_late(http, reason, size);
+        return clew_monotonic_nano() + NANO_PER_MILLI < http->deadline_nano ? CLEW__TRANSPORT_BROKEN
+                                                                            : CLEW__TRANSPORT_LATE;
     case CURLE_COULDNT_RESOLVE_HOST:
         say(reason, size, "the name in %s cannot be resolved", shown);
-        return CLEW__HTTP_BROKEN;
+        return CLEW__TRANSPORT_BROKEN;
     case CURLE_COULDNT_RESOLVE_PROXY:
         say(reason, size, "the name of the proxy to %s cannot be resolved", shown);
-        return CLEW__HTTP_BROKEN;
+        return CLEW__TRANSPORT_BROKEN;
     case CURLE_COULDNT_CONNECT:
-        say(reason, size, "%s %s", connect_error_text(transport), shown);
-        return CLEW__HTTP_BROKEN;
+        say(reason, size, "%s %s", connect_error_text(http), shown);
+        return CLEW__TRANSPORT_BROKEN;
     case CURLE_GOT_NOTHING:
         say(reason, size, "%s closed the connection without an answer", shown);
-        return CLEW__HTTP_BROKEN;
+        return CLEW__TRANSPORT_BROKEN;
     case CURLE_SSL_CONNECT_ERROR:
         say(reason, size, "no TLS with %s: %s", shown, text);
-        return CLEW__HTTP_BROKEN;
+        return CLEW__TRANSPORT_BROKEN;
     case CURLE_OUT_OF_MEMORY:
         say(reason, size, "out of memory while sending to %s", shown);
-        return CLEW__HTTP_HOPELESS;
+        return CLEW__TRANSPORT_HOPELESS;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CACERT_BADFILE:
@@ -99,17 +99,17 @@ enum clew__http_end clew__http_explain(const struct clew__http *transport, CURLc
     case CURLE_NOT_BUILT_IN:
     case CURLE_FAILED_INIT:
         say(reason, size, "%s: %s", shown, text);
-        return CLEW__HTTP_HOPELESS;
+        return CLEW__TRANSPORT_HOPELESS;
     case CURLE_UNSUPPORTED_PROTOCOL: /* "HTTP/0.9" */
     case CURLE_WEIRD_SERVER_REPLY:
-        if (transport->requests == 0) {
+        if (http->requests == 0) {
             say(reason, size, "%s: %s", shown, text);
-            return CLEW__HTTP_HOPELESS;
+            return CLEW__TRANSPORT_HOPELESS;
         }
         say(reason, size, "what %s answers is not HTTP/1.1; is it a port for OTLP/gRPC?", shown);
-        return CLEW__HTTP_GARBAGE;
+        return CLEW__TRANSPORT_GARBAGE;
     default:
         say(reason, size, "connection to %s lost: %s", shown, text);
-        return CLEW__HTTP_BROKEN;
+        return CLEW__TRANSPORT_BROKEN;
     }
 }

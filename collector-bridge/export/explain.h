@@ -6,7 +6,7 @@
 
 /* The end that a code of libcurl means when no status was seen, and the reason in words: no secrets,
  * terminated, cut to `size`. Before the transfer is taken away from libcurl. */
-enum clew__http_end clew__http_explain(const struct clew__http *transport, CURLcode code, char *reason,
-                                       size_t size);
+enum clew__transport_end clew__http_explain(const struct clew__http *http, CURLcode code, char *reason,
+                                            size_t size);
 
 #endif

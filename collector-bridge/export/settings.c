@@ -7,6 +7,7 @@
 #include "sdk/base/struct_size.h"
 
 #include <clew/extend.h>
+#include <clew/version.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,8 @@
 
 #define DEFAULT_BASE "http://localhost:4318"
 #define SHOWN_MAX 96
+/* The specification's limit on requests (OTLP, Request size). */
+#define REQUEST_MAX (UINT64_C(64) << 20)
 
 /* One place that a value can come from. */
 struct source {
@@ -300,6 +303,12 @@ static int choose_files(struct clew__otlp_settings *settings, const clew_otlp_op
     return error ? error : choose_file(&settings->client_key, &key);
 }
 
+static int set_agent(struct clew__otlp_settings *settings) {
+    char agent[64];
+    snprintf(agent, sizeof agent, "OTel-OTLP-Exporter-C/%s", clew_version());
+    return set_text(&settings->user_agent, clew__slice_text(agent));
+}
+
 int clew__otlp_settings_init(struct clew__otlp_settings *settings, const clew_otlp_options *given) {
     clew_otlp_options options = clew_otlp_options_default();
     if (given && given->struct_size != 0 &&
@@ -308,6 +317,9 @@ int clew__otlp_settings_init(struct clew__otlp_settings *settings, const clew_ot
     if (given)
         clew__options_copy(&options, sizeof options, given, sizeof options);
     memset(settings, 0, sizeof *settings);
+    settings->protocol = CLEW_OTLP_HTTP_PROTOBUF;
+    settings->compression = CLEW_COMPRESSION_NONE;
+    settings->max_request_bytes = options.max_request_bytes ? options.max_request_bytes : REQUEST_MAX;
     check_protocol(options.protocol);
     check_compression();
     settings->timeout_ms = choose_timeout(options.timeout_ms);
@@ -319,6 +331,8 @@ int clew__otlp_settings_init(struct clew__otlp_settings *settings, const clew_ot
         error = choose_endpoint(settings, options.endpoint, room, room + CLEW__ENDPOINT_MAX);
     if (error == CLEW_OK)
         error = choose_files(settings, &options);
+    if (error == CLEW_OK)
+        error = set_agent(settings);
     clew_memory_release(room);
     if (error)
         clew__otlp_settings_fini(settings);
@@ -332,5 +346,9 @@ void clew__otlp_settings_fini(struct clew__otlp_settings *settings) {
     clew_memory_release(settings->certificate);
     clew_memory_release(settings->client_certificate);
     clew_memory_release(settings->client_key);
+    clew_memory_release(settings->user_agent);
+    clew_memory_release(settings->socket);
+    clew_memory_release(settings->host);
+    clew_memory_release(settings->authority);
     memset(settings, 0, sizeof *settings);
 }

@@ -37,8 +37,9 @@ struct clew__transport_result {
     int32_t status;             /* HTTP status, or status code of gRPC; -1: none was seen */
     struct clew__slice message; /* of a refusal, in the receiver's words; not yet fit for a log */
     bool answer_cut;            /* accepted, but the answer is not all there */
-    const void *answer; /* of accepted: the ExportTraceServiceResponse, in the format of the request */
+    void *answer;               /* of accepted: the ExportTraceServiceResponse; its bytes may be used up */
     size_t answer_size;
+    bool answer_json; /* it is JSON; else protobuf */
 
     bool told; /* `told_nano` was asked for: Retry-After, RetryInfo */
     uint64_t told_nano;

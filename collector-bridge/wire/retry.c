@@ -53,6 +53,18 @@ uint64_t clew__retry_told_nano(uint64_t asked_nano, uint64_t random) {
     return wait > CLEW__RETRY_AFTER_MAX_NANO ? CLEW__RETRY_AFTER_MAX_NANO : wait;
 }
 
+uint64_t clew__retry_next_nano(struct clew__retry *retry, bool told, uint64_t asked_nano, uint64_t random) {
+    uint64_t backoff = clew__retry_backoff_nano(retry->retries++, random);
+    if (told) {
+        retry->floor_nano = asked_nano < CLEW__RETRY_AFTER_MAX_NANO ? asked_nano : CLEW__RETRY_AFTER_MAX_NANO;
+        return clew__retry_told_nano(asked_nano, random);
+    }
+    if (retry->floor_nano < CLEW__RETRY_AFTER_MAX_NANO)
+        retry->floor_nano += retry->floor_nano / 2;
+    uint64_t grown = retry->floor_nano ? clew__retry_told_nano(retry->floor_nano, random) : 0;
+    return grown > backoff ? grown : backoff;
+}
+
 static bool is_digit(char byte) {
     return byte >= '0' && byte <= '9';
 }

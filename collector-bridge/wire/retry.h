@@ -34,4 +34,14 @@ bool clew__retry_after(struct clew__slice value, int64_t unix_seconds, uint64_t 
  * to a fifth more, so that clients who were told the same do not come back at the same time. */
 uint64_t clew__retry_told_nano(uint64_t asked_nano, uint64_t random);
 
+/* The waits between the attempts of one request; zeroed before the first. */
+struct clew__retry {
+    unsigned retries;
+    uint64_t floor_nano; /* what the receiver asked for, growing; 0: nothing */
+};
+
+/* The next wait: as the receiver has asked for with this answer, else one that grows, from what it asked for
+ * with an earlier one if that is longer. */
+uint64_t clew__retry_next_nano(struct clew__retry *retry, bool told, uint64_t asked_nano, uint64_t random);
+
 #endif

@@ -1,0 +1,181 @@
+/* The answer to the request under way: its bytes, charged to the budget, and what they mean. The transport's
+ * thread. */
+#include "collector-bridge/export/http.h"
+
+#include "collector-bridge/export/explain.h"
+#include "collector-bridge/wire/answer.h"
+#include "collector-bridge/wire/answer_json.h"
+#include "collector-bridge/wire/retry.h"
+
+#include <clew/extend.h>
+#include <stdio.h>
+#include <strings.h>
+#include <time.h>
+
+#define BODY_FIRST 4096u
+
+/* libcurl has connected and is about to send the request: more than once when it finds that a kept connection
+ * was closed by the peer meanwhile. */
+static int on_request(void *user, char *primary_ip, char *local_ip, int primary_port, int local_port) {
+    struct clew__http *http = user;
+    (void)primary_ip;
+    (void)local_ip;
+    (void)primary_port;
+    (void)local_port;
+    http->requests++;
+    return CURL_PREREQFUNC_OK;
+}
+
+/* Takes `name`, which ends in a colon, off the front of a header line. */
+static bool take_name(struct clew__slice *line, const char *name) {
+    size_t size = strlen(name);
+    if (line->size < size || strncasecmp(line->data, name, size) != 0)
+        return false;
+    clew__slice_take(line, size);
+    *line = clew__slice_trim(*line);
+    return true;
+}
+
+static bool is_type(struct clew__slice value, const char *type) {
+    struct clew__slice name = clew__slice_trim(clew__slice_split(&value, ';'));
+    return name.size == strlen(type) && strncasecmp(name.data, type, name.size) == 0;
+}
+
+static void read_header(struct clew__http *http, struct clew__slice line) {
+    if (take_name(&line, "retry-after:")) {
+        if (clew__retry_after(line, (int64_t)time(NULL), &http->retry_after_nano))
+            http->retry_after = true;
+    } else if (take_name(&line, "content-type:")) {
+        if (is_type(line, "application/json"))
+            http->body_json = true;
+        else if (is_type(line, "application/x-protobuf"))
+            http->body_json = false;
+    }
+}
+
+static size_t on_header(char *data, size_t size, size_t count, void *user) {
+    struct clew__http *http = user;
+    struct clew__slice line = {data, size * count};
+    http->header_size += line.size;
+    if (http->header_size > CLEW__ANSWER_HEADERS_MAX) {
+        http->too_large = true;
+        return 0;
+    }
+    while (line.size && (line.data[line.size - 1] == '\r' || line.data[line.size - 1] == '\n'))
+        line.size--;
+    if (line.size == 0) {
+        long status = 0;
+        curl_easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &status);
+        http->headers_complete = status >= 200; /* below: an interim answer */
+    } else if (!http->headers_complete) {
+        read_header(http, line);
+    }
+    return size * count;
+}
+
+void clew__http_answer_free(struct clew__http *http) {
+    clew_memory_release(http->body);
+    clew_budget_give(http->body_capacity);
+    http->body = NULL;
+    http->body_size = http->body_capacity = 0;
+}
+
+static bool grow_body(struct clew__http *http, size_t needed) {
+    size_t capacity = http->body_capacity ? http->body_capacity : BODY_FIRST;
+    while (capacity < needed)
+        capacity *= 2;
+    size_t more = capacity - http->body_capacity;
+    if (more == 0)
+        return true;
+    if (!clew_budget_take(more))
+        return false;
+    uint8_t *body = clew_memory_reallocate(http->body, capacity);
+    if (!body) {
+        clew_budget_give(more);
+        return false;
+    }
+    http->body = body;
+    http->body_capacity = capacity;
+    return true;
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *user) {
+    struct clew__http *http = user;
+    size *= count;
+    if (size > CLEW__ANSWER_MAX - http->body_size) {
+        http->too_large = true;
+        return 0;
+    }
+    /* Without memory the status still counts: the rest is read and forgotten. The size goes on, for the
+     * limit. */
+    if (!http->body_lost && !grow_body(http, http->body_size + size))
+        http->body_lost = true;
+    if (!http->body_lost)
+        memcpy(http->body + http->body_size, data, size);
+    http->body_size += size;
+    return size;
+}
+
+bool clew__http_answer_hooks(CURL *easy, struct clew__http *http) {
+    return curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_PREREQDATA, http) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_HEADERDATA, http) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_WRITEDATA, http) == CURLE_OK;
+}
+
+void clew__http_answer_begin(struct clew__http *http) {
+    clew__http_answer_free(http);
+    http->requests = 0;
+    http->header_size = 0;
+    http->headers_complete = http->body_lost = http->too_large = http->retry_after = false;
+    http->body_json = http->base.settings->protocol == CLEW_OTLP_HTTP_JSON;
+    http->error[0] = '\0';
+}
+
+/* ---- what it means ---- */
+
+static void interpret(struct clew__http *http, CURLcode code, struct clew__transport_result *result) {
+    size_t size = http->body_lost ? 0 : http->body_size;
+    result->end = CLEW__TRANSPORT_ANSWERED;
+    result->accepted = result->status < 300;
+    if (result->accepted) {
+        result->answer_cut = code != CURLE_OK || http->body_lost;
+        result->answer = http->body;
+        result->answer_size = size;
+        result->answer_json = http->body_json;
+        return;
+    }
+    result->request_too_large = result->status == 413;
+    result->retryable = clew__retry_status(result->status);
+    result->told = result->retryable && http->retry_after;
+    result->told_nano = http->retry_after_nano;
+    result->message = http->body_json ? clew__answer_json_status_message(http->body, size)
+                                      : clew__answer_status_message(http->body, size);
+}
+
+void clew__http_result(struct clew__http *http, CURLcode code, struct clew__transport_result *result) {
+    curl_off_t uploaded = 0;
+    long status = -1;
+    memset(result, 0, sizeof *result);
+    curl_easy_getinfo(http->easy, CURLINFO_SIZE_UPLOAD_T, &uploaded);
+    /* A second beginning: a kept connection died with the request on it, and libcurl took a new one by
+     * itself. */
+    result->sent = http->requests > 1 || (http->requests == 1 && (size_t)uploaded >= http->request_size);
+    if (http->headers_complete)
+        curl_easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &status);
+    result->status = (int32_t)status;
+    if (http->too_large || code == CURLE_FILESIZE_EXCEEDED) {
+        result->end = CLEW__TRANSPORT_TOO_LARGE;
+        snprintf(result->reason, sizeof result->reason, "the answer of %s is larger than the limit",
+                 http->base.settings->shown);
+    } else if (http->headers_complete) {
+        interpret(http, code, result);
+    } else {
+        code = code == CURLE_OK ? CURLE_GOT_NOTHING : code;
+        result->end = clew__http_explain(http, code, result->reason, sizeof result->reason);
+        result->retryable = result->end == CLEW__TRANSPORT_BROKEN;
+        result->memory = code == CURLE_OUT_OF_MEMORY;
+    }
+}

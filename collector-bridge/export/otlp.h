@@ -1,0 +1,13 @@
+/* The OTLP exporter with a transport of the caller's choice. */
+#ifndef CLEW_EXPORT_OTLP_H
+#define CLEW_EXPORT_OTLP_H
+
+#include "collector-bridge/export/transport.h"
+
+typedef struct clew__transport *(*clew__transport_maker)(const struct clew__otlp_settings *settings);
+
+/* As clew_otlp_exporter(), which chooses by the protocol. */
+int clew__otlp_exporter_over(clew__transport_maker make, const clew_otlp_options *options,
+                             clew_exporter *out);
+
+#endif
