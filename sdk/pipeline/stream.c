@@ -15,11 +15,20 @@
 /* A queue of fewer bytes than so many large chunks is cut into small ones. */
 #define TIGHT_CHUNKS 8u
 
-static struct clew__lock lock = CLEW__LOCK_INIT;
-static bool locked_for_fork;
+struct clew__lock clew__stream_lock = CLEW__LOCK_INIT;
 
 /* Stands in an account while its thread appends to the chunk: who collects can tell it from no chunk. */
 static struct clew__chunk being_filled;
+
+static const struct clew__task_kind stream_kind = {
+    .step = clew__stream_step,
+    .wait = clew__stream_wait,
+    .ask = clew__stream_ask,
+    .take_back = clew__stream_take_back,
+    .abandon = clew__stream_abandon,
+    .bury = clew__stream_bury,
+    .forked = clew__stream_after_fork_in_child,
+};
 
 struct clew__stream *clew__stream_new(const clew_exporter *exporter, const clew_batch_options *options,
                                       bool immediate, struct clew__origin *origin) {
@@ -36,6 +45,7 @@ struct clew__stream *clew__stream_new(const clew_exporter *exporter, const clew_
         clew_memory_release(stream);
         return NULL;
     }
+    clew__task_init(&stream->task, &stream_kind);
     stream->exporter.name = name;
     stream->number = number;
     stream->options = *options;
@@ -43,7 +53,6 @@ struct clew__stream *clew__stream_new(const clew_exporter *exporter, const clew_
     stream->origin = origin;
     stream->credits = options->max_queue_size;
     stream->last_tick = clew__monotonic_nano();
-    stream->close_deadline = UINT64_MAX;
     return stream;
 }
 
@@ -62,16 +71,17 @@ static bool push_locked(struct clew__stream *stream, struct clew__chunk *chunk) 
     stream->tail = chunk;
     stream->credits += chunk->credits;
     chunk->credits = 0;
-    stream->pushed += chunk->spans;
+    chunk->epoch = stream->epoch;
+    stream->is_epoch_used |= chunk->spans > 0;
     atomic_store_explicit(&stream->queued, before + chunk->spans, memory_order_relaxed);
     return before < batch && before + chunk->spans >= batch;
 }
 
 static void push(struct clew__stream *stream, struct clew__chunk *chunk) {
     bool wake;
-    clew__lock_acquire(&lock);
+    clew__lock_acquire(&clew__stream_lock);
     wake = push_locked(stream, chunk);
-    clew__lock_release(&lock);
+    clew__lock_release(&clew__stream_lock);
     if (wake)
         clew__worker_wake();
 }
@@ -93,11 +103,11 @@ static bool collect_from(struct clew__stream *stream, struct clew__account *acco
         }
         /* Under the lock: who reads the position afterwards finds the chunk in the account or in the queue.
          */
-        clew__lock_acquire(&lock);
+        clew__lock_acquire(&clew__stream_lock);
         taken = atomic_compare_exchange_strong_explicit(&account->chunk, &chunk, NULL, memory_order_acquire,
                                                         memory_order_relaxed);
         wake = taken && push_locked(stream, chunk);
-        clew__lock_release(&lock);
+        clew__lock_release(&clew__stream_lock);
         if (taken)
             return wake;
     }
@@ -122,20 +132,12 @@ void clew__stream_collect(struct clew__stream *stream, uint64_t deadline) {
     collect_until(stream, deadline);
 }
 
-uint64_t clew__stream_position(struct clew__stream *stream) {
-    uint64_t position;
-    clew__lock_acquire(&lock);
-    position = stream->pushed;
-    clew__lock_release(&lock);
-    return position;
-}
-
 static uint32_t grant(struct clew__stream *stream, uint32_t wanted) {
     uint32_t granted;
-    clew__lock_acquire(&lock);
+    clew__lock_acquire(&clew__stream_lock);
     granted = stream->credits < wanted ? stream->credits : wanted;
     stream->credits -= granted;
-    clew__lock_release(&lock);
+    clew__lock_release(&clew__stream_lock);
     return granted;
 }
 
@@ -153,19 +155,19 @@ static uint32_t fair_credits(const struct clew__stream *stream) {
 
 static bool take_bytes(struct clew__stream *stream, uint64_t size) {
     bool fits;
-    clew__lock_acquire(&lock);
+    clew__lock_acquire(&clew__stream_lock);
     fits = stream->options.max_queue_bytes == 0 || stream->bytes + size <= stream->options.max_queue_bytes;
     if (fits)
         stream->bytes += size;
-    clew__lock_release(&lock);
+    clew__lock_release(&clew__stream_lock);
     return fits;
 }
 
 static void return_grant(struct clew__stream *stream, uint32_t credits, uint64_t bytes) {
-    clew__lock_acquire(&lock);
+    clew__lock_acquire(&clew__stream_lock);
     stream->credits += credits;
     stream->bytes -= bytes;
-    clew__lock_release(&lock);
+    clew__lock_release(&clew__stream_lock);
 }
 
 static uint32_t obtain_credits(struct clew__stream *stream, uint32_t wanted) {
@@ -262,7 +264,7 @@ bool clew__stream_offer(struct clew__stream *stream, struct clew__thread *thread
         clew__account_add(account, CLEW__NOT_SAMPLED, 1);
         return false;
     }
-    if (atomic_load_explicit(&stream->phase, memory_order_acquire) != CLEW__STREAM_OPEN) {
+    if (!clew__task_is_open(&stream->task)) {
         clew__account_add(account, CLEW__DROPPED_SHUTDOWN, 1);
         return false;
     }
@@ -290,12 +292,11 @@ bool clew__stream_offer(struct clew__stream *stream, struct clew__thread *thread
 /* ---- what the worker takes ---- */
 
 void clew__stream_stage(struct clew__stream *stream) {
-    uint32_t spans = 0;
-    for (struct clew__chunk *chunk = stream->staged; chunk; chunk = chunk->next)
-        spans += chunk->spans;
-    clew__lock_acquire(&lock);
-    while (stream->head && spans < stream->options.max_export_batch_size) {
+    clew__lock_acquire(&clew__stream_lock);
+    while (stream->head && stream->staged_spans < stream->options.max_export_batch_size) {
         struct clew__chunk *chunk = stream->head;
+        if (stream->staged && stream->staged->epoch != chunk->epoch)
+            break;
         stream->head = chunk->next;
         if (!stream->head)
             stream->tail = NULL;
@@ -305,12 +306,13 @@ void clew__stream_stage(struct clew__stream *stream) {
         else
             stream->staged = chunk;
         stream->staged_tail = chunk;
-        spans += chunk->spans;
+        stream->staged_spans += chunk->spans;
     }
-    clew__lock_release(&lock);
+    clew__lock_release(&clew__stream_lock);
 }
 
 void clew__stream_unstage(struct clew__stream *stream, uint32_t spans) {
+    uint32_t epoch = stream->staged->epoch;
     uint64_t bytes = 0;
     while (stream->staged && stream->staged->begin >= stream->staged->end) {
         struct clew__chunk *chunk = stream->staged;
@@ -320,89 +322,61 @@ void clew__stream_unstage(struct clew__stream *stream, uint32_t spans) {
         bytes += chunk->block_size;
         clew__chunk_free(chunk);
     }
-    clew__lock_acquire(&lock);
+    clew__lock_acquire(&clew__stream_lock);
     stream->bytes -= bytes;
     stream->credits += spans;
+    stream->staged_spans -= spans;
+    stream->in_flight_epoch = epoch;
     atomic_fetch_sub_explicit(&stream->queued, spans, memory_order_relaxed);
-    clew__lock_release(&lock);
+    atomic_store_explicit(&stream->in_flight_count, spans, memory_order_relaxed);
+    clew__lock_release(&clew__stream_lock);
 }
 
-/* ---- books ---- */
-
-void clew__stream_stats(struct clew__stream *stream, clew_pipeline_stats *out) {
-    uint64_t uncounted;
-    /* What threads hold counts as pending; what was appended behind the back of a close is dropped here. */
-    collect_into_queue(stream);
-    if (atomic_load_explicit(&stream->phase, memory_order_acquire) == CLEW__STREAM_CLOSED)
-        clew__stream_drop_queue(stream);
-    out->name = stream->exporter.name;
-    uncounted = atomic_load_explicit(&stream->uncounted, memory_order_acquire);
-    out->exported = atomic_load_explicit(&stream->exported, memory_order_acquire);
-    out->rejected = atomic_load_explicit(&stream->rejected, memory_order_acquire);
-    out->failed = atomic_load_explicit(&stream->failed, memory_order_acquire);
-    out->unknown = atomic_load_explicit(&stream->unknown, memory_order_acquire);
-    out->not_sampled = clew__account_sum(stream->number, CLEW__NOT_SAMPLED);
-    out->dropped_queue_full = clew__account_sum(stream->number, CLEW__DROPPED_QUEUE_FULL);
-    out->dropped_memory = atomic_load_explicit(&stream->dropped_memory, memory_order_acquire) +
-                          clew__account_sum(stream->number, CLEW__DROPPED_MEMORY) + uncounted;
-    out->dropped_shutdown = atomic_load_explicit(&stream->dropped_shutdown, memory_order_acquire) +
-                            clew__account_sum(stream->number, CLEW__DROPPED_SHUTDOWN);
-    out->pending = (uint64_t)atomic_load_explicit(&stream->queued, memory_order_acquire) +
-                   atomic_load_explicit(&stream->in_flight_count, memory_order_acquire);
-    out->offered = clew__account_sum(stream->number, CLEW__OFFERED) + uncounted;
+void clew__stream_conclude(struct clew__stream *stream, const uint64_t fates[CLEW__FATES]) {
+    clew__lock_acquire(&clew__stream_lock);
+    for (int fate = 0; fate < CLEW__FATES; fate++)
+        clew__stream_settle(stream, stream->in_flight_epoch, (enum clew__fate)fate, fates[fate]);
+    atomic_store_explicit(&stream->in_flight_count, 0, memory_order_relaxed);
+    clew__lock_release(&clew__stream_lock);
+    clew__worker_tell();
 }
 
-/* ---- fork ---- */
-
-void clew__stream_before_fork(void) {
-    locked_for_fork = clew__lock_acquire_bounded(&lock);
-    clew__chunk_before_fork();
-}
-
-void clew__stream_after_fork_in_parent(void) {
-    clew__chunk_after_fork_in_parent();
-    if (locked_for_fork)
-        clew__lock_release(&lock);
-}
-
-void clew__stream_reset_lock(void) {
-    clew__chunk_after_fork_in_child();
-    clew__lock_release(&lock);
-}
-
-/* The parent will send what is queued here. */
-void clew__stream_after_fork_in_child(struct clew__stream *stream) {
-    collect_into_queue(stream);
-    if (stream->tail)
-        stream->tail->next = stream->staged;
-    else
-        stream->head = stream->staged;
-    for (struct clew__chunk *chunk = stream->head, *next; chunk; chunk = next) {
-        next = chunk->next;
-        clew__chunk_free(chunk);
+/* Takes the whole queue, spans settled as dropped. Caller holds the lock. */
+static struct clew__chunk *take_queue_locked(struct clew__stream *stream, uint64_t *spans) {
+    struct clew__chunk *taken = stream->head;
+    for (struct clew__chunk *chunk = taken; chunk; chunk = chunk->next) {
+        clew__stream_settle(stream, chunk->epoch, CLEW__FATE_DROPPED_SHUTDOWN, chunk->spans);
+        atomic_fetch_sub_explicit(&stream->queued, chunk->spans, memory_order_relaxed);
+        stream->credits += chunk->spans;
+        stream->bytes -= chunk->block_size;
+        *spans += chunk->spans;
     }
-    stream->head = stream->tail = stream->staged = stream->staged_tail = NULL;
-    if (stream->exporter.forked)
-        stream->exporter.forked(stream->exporter.self);
-    clew__outgoing_unref(stream->in_flight);
-    stream->in_flight = NULL;
-    stream->credits = stream->options.max_queue_size;
-    stream->bytes = 0;
-    stream->pushed = 0;
-    atomic_store(&stream->flush_target, 0);
-    atomic_store(&stream->wants_room, false);
-    atomic_store(&stream->flushing, 0);
-    stream->poll_count = 0;
-    stream->last_tick = clew__monotonic_nano();
-    stream->said_dropped = 0;
-    atomic_store(&stream->queued, 0);
-    atomic_store(&stream->in_flight_count, 0);
-    atomic_store(&stream->settled, 0);
-    atomic_store(&stream->exported, 0);
-    atomic_store(&stream->rejected, 0);
-    atomic_store(&stream->failed, 0);
-    atomic_store(&stream->unknown, 0);
-    atomic_store(&stream->dropped_memory, 0);
-    atomic_store(&stream->dropped_shutdown, 0);
-    atomic_store(&stream->uncounted, 0);
+    stream->head = stream->tail = NULL;
+    return taken;
+}
+
+uint64_t clew__stream_drop_queue(struct clew__stream *stream) {
+    struct clew__chunk *taken, *next;
+    uint64_t spans = 0;
+    collect_into_queue(stream);
+    clew__lock_acquire(&clew__stream_lock);
+    taken = take_queue_locked(stream, &spans);
+    clew__lock_release(&clew__stream_lock);
+    for (; taken; taken = next) {
+        next = taken->next;
+        clew__chunk_free(taken);
+    }
+    if (spans)
+        clew__worker_tell();
+    return spans;
+}
+
+bool clew__stream_is_asked(struct clew__stream *stream) {
+    const struct clew__chunk *first;
+    bool asked;
+    clew__lock_acquire(&clew__stream_lock);
+    first = stream->staged ? stream->staged : stream->head;
+    asked = first && first->epoch != stream->epoch;
+    clew__lock_release(&clew__stream_lock);
+    return asked;
 }

@@ -2,63 +2,79 @@
  *
  * Threads append to a chunk of their own and push it when it is full; the worker takes chunks, and partial
  * ones at each tick, copies a batch out, frees the chunks and exports. Credits bound the spans in the queue:
- * a chunk is granted some, and gives back what it did not use. Positions count spans in the order in which
- * they are pushed and settled. */
+ * a chunk is granted some, and gives back what it did not use. A flush ends an epoch:
+ * chunks carry the epoch in which they were pushed, and no batch holds spans of two, so that the fates of
+ * what a flush waits for are told exactly. */
 #ifndef CLEW_PIPELINE_STREAM_H
 #define CLEW_PIPELINE_STREAM_H
 
 #include <clew/diagnostics.h>
 #include <clew/pipeline.h>
 
+#include "sdk/base/lock.h"
 #include "sdk/pipeline/account.h"
 #include "sdk/pipeline/request.h"
+#include "sdk/pipeline/task.h"
 
-enum clew__stream_phase {
-    CLEW__STREAM_OPEN = 0,
-    CLEW__STREAM_CLOSING, /* takes no more spans; exports what it has until its deadline */
-    CLEW__STREAM_CLOSED,  /* nothing left, the exporter is destroyed */
+/* What becomes of spans that were in the queue. The failures follow one another by clew_export_failure. */
+enum clew__fate {
+    CLEW__FATE_EXPORTED = 0,
+    CLEW__FATE_REJECTED,
+    CLEW__FATE_UNKNOWN,
+    CLEW__FATE_SPOOLED,
+    CLEW__FATE_DROPPED_QUEUE_FULL,
+    CLEW__FATE_DROPPED_MEMORY,
+    CLEW__FATE_DROPPED_SHUTDOWN,
+    CLEW__FATE_FAILED,
+    CLEW__FATES = CLEW__FATE_FAILED + CLEW_FAILURES,
 };
 
 struct clew__stream {
-    uint32_t number; /* of its accounts */
+    struct clew__task task; /* first */
+    uint32_t number;        /* of its accounts */
     clew_exporter exporter;
     clew_batch_options options;
     bool immediate; /* every span goes on its way at once: simple pipelines, no schedule delay */
     struct clew__origin *origin;
 
-    _Atomic int phase;
-    _Atomic uint32_t flushing; /* calls into the exporter's flush: it is destroyed when there is none */
-
-    /* The queue: under the pipeline lock. */
+    /* Under the stream lock: the queue, the books, who waits. */
     struct clew__chunk *head, *tail;
-    uint32_t credits; /* not granted to any chunk */
-    uint64_t bytes;   /* of chunks, wherever they are */
-    uint64_t pushed;  /* position of the last span in the queue */
+    uint32_t credits;      /* not granted to any chunk */
+    uint32_t epoch;        /* of chunks pushed now; a flush begins the next one */
+    bool is_epoch_used;    /* there are such chunks */
+    bool is_calling;       /* the worker is inside the exporter */
+    bool is_abandoned;     /* it never came back, and the stream was closed without it */
+    uint32_t staged_spans; /* of `queued`: in the worker's own list */
+    uint64_t bytes;        /* of chunks, wherever they are */
+    struct clew__ticket *tickets;
+    uint32_t in_flight_epoch;
     _Atomic uint32_t queued;
+    _Atomic uint32_t in_flight_count;
+    _Atomic uint64_t fates[CLEW__FATES];
+    clew_spool_stats spool; /* the exporter's last ones, when it is gone */
+    bool is_spool_kept;
+
     atomic_bool wants_room; /* a span was dropped for want of bytes */
+
+    /* Calls of other threads into the exporter: it is destroyed when there is none, and none begins once it
+     * is leaving. */
+    _Atomic uint32_t visitors;
+    atomic_bool is_leaving;
 
     /* The worker's own. */
     struct clew__chunk *staged, *staged_tail;
     struct clew__outgoing *in_flight;
     uint64_t in_flight_deadline;
-    uint64_t wake_at;
     uint64_t last_tick;
     uint64_t said_at, said_dropped; /* what was last said about drops */
-    size_t poll_first, poll_count;
-    bool in_flight_cancelled;
+    bool is_under_way;              /* the exporter has begun and not concluded */
 
-    /* Asked of the worker; written under its mutex. */
-    _Atomic uint64_t flush_target;
-    _Atomic uint64_t close_deadline;
-
-    /* The books; written by the worker. `settled` is the position of the last span with a fate. */
-    _Atomic uint64_t settled;
-    _Atomic uint32_t in_flight_count;
-    _Atomic uint64_t exported, rejected, failed, unknown, dropped_memory, dropped_shutdown;
     _Atomic uint64_t uncounted; /* offered and dropped for want of an account */
-
-    struct clew__stream *next; /* the worker's list */
+    _Atomic uint64_t recovered; /* of the offered ones: found in the crash mapping of a dead process */
 };
+
+/* Guards the parts of all streams that say so; held for a few instructions. */
+extern struct clew__lock clew__stream_lock;
 
 /* Takes the exporter over. NULL: no memory, or no account number; then the exporter is destroyed. */
 struct clew__stream *clew__stream_new(const clew_exporter *exporter, const clew_batch_options *options,
@@ -77,30 +93,41 @@ void clew__stream_ask_for_room(struct clew__stream *stream);
 /* Pushes the chunks of all threads; waits until the deadline for a thread that is just appending. Any thread.
  */
 void clew__stream_collect(struct clew__stream *stream, uint64_t deadline);
-/* The position of the last span pushed. */
-uint64_t clew__stream_position(struct clew__stream *stream);
 
 /* Has the exporter write out what it buffers itself. On the calling thread. */
 int clew__stream_flush_exporter(struct clew__stream *stream, uint32_t timeout_ms);
 
 void clew__stream_stats(struct clew__stream *stream, clew_pipeline_stats *out);
 
-/* The queue as the worker takes from it: moves up to a batch to the worker's own list; gives back what of
- * that was read, and its room in the queue; drops all of it, with its fate counted, and returns how many
- * spans that were. */
+/* The queue as the worker takes from it: moves up to a batch of one epoch to the worker's own list; frees
+ * what of that was read, gives its room back, and counts its spans as in flight; gives those their fates, by
+ * their numbers. */
 void clew__stream_stage(struct clew__stream *stream);
 void clew__stream_unstage(struct clew__stream *stream, uint32_t spans);
+void clew__stream_conclude(struct clew__stream *stream, const uint64_t fates[CLEW__FATES]);
+/* Drops what is queued and not staged; returns how many spans that were. */
 uint64_t clew__stream_drop_queue(struct clew__stream *stream);
+/* Whether a flush has asked for something that is still queued. */
+bool clew__stream_is_asked(struct clew__stream *stream);
 
-/* The worker's part. `wake` is lowered to when the stream wants to be stepped again. */
-void clew__stream_step(struct clew__stream *stream, const clew_poll *polled, uint64_t now, uint64_t *wake);
-size_t clew__stream_wait(struct clew__stream *stream, clew_poll *descriptors, size_t capacity,
-                         uint64_t *wake);
+/* Books `spans` of an epoch, for the totals and for those who wait for them. Caller holds the lock. */
+void clew__stream_settle(struct clew__stream *stream, uint32_t epoch, enum clew__fate fate, uint64_t spans);
+
+/* The worker's side. */
+void clew__stream_step(struct clew__task *task, const clew_poll *polled, size_t count, uint64_t now,
+                       uint64_t *wake);
+size_t clew__stream_wait(struct clew__task *task, clew_poll *descriptors, size_t capacity, uint64_t *wake);
+void clew__stream_bury(struct clew__task *task);
+
+/* Who flushes. */
+void clew__stream_ask(struct clew__task *task, struct clew__ticket *ticket, uint64_t deadline);
+void clew__stream_take_back(struct clew__task *task, struct clew__ticket *ticket);
+bool clew__stream_abandon(struct clew__task *task);
 
 /* Locks around a fork, and the child's repair. */
 void clew__stream_before_fork(void);
 void clew__stream_after_fork_in_parent(void);
-void clew__stream_after_fork_in_child(struct clew__stream *stream);
+void clew__stream_after_fork_in_child(struct clew__task *task);
 void clew__stream_reset_lock(void);
 
 #endif

@@ -1,9 +1,9 @@
 /* A stream as the worker sees it: a batch is begun, goes on, is concluded; the stream closes. One thread at a
- * time: the worker, or who closes a stream of which no worker takes care. */
+ * time: whoever drives. Every call into the exporter stands between call() and is_back(): a thread that comes
+ * back when the stream was closed without it touches nothing more, and returns. */
 #include "sdk/pipeline/stream.h"
 
 #include "sdk/base/clock.h"
-#include "sdk/base/lock.h"
 #include "sdk/pipeline/worker.h"
 
 #include <clew/extend.h>
@@ -13,168 +13,275 @@
 #define BATCHES_IN_A_ROW 16
 #define SAY_DROPPED_NANO CLEW__NANO_PER_SECOND
 
-static void count(_Atomic uint64_t *counter, uint64_t amount) {
-    if (amount)
-        atomic_fetch_add_explicit(counter, amount, memory_order_release);
+/* ---- in and out of the exporter ---- */
+
+static void call(struct clew__stream *stream) {
+    clew__lock_acquire(&clew__stream_lock);
+    stream->is_calling = true;
+    clew__lock_release(&clew__stream_lock);
 }
 
-/* Spans that leave the queue without having been exported. */
-static void settle_dropped(struct clew__stream *stream, _Atomic uint64_t *fate, uint32_t spans) {
-    clew__worker_lock_books();
-    count(fate, spans);
-    atomic_fetch_add_explicit(&stream->settled, spans, memory_order_release);
-    clew__worker_unlock_books();
+static bool is_back(struct clew__stream *stream) {
+    bool is_ours;
+    clew__lock_acquire(&clew__stream_lock);
+    stream->is_calling = false;
+    is_ours = !stream->is_abandoned;
+    clew__lock_release(&clew__stream_lock);
+    return is_ours;
 }
 
-static void conclude(struct clew__stream *stream, clew_export_outcome outcome,
-                     const clew_export_report *report) {
-    struct clew__outgoing *done;
-    uint64_t spans = stream->in_flight->batch.count;
-    uint64_t rejected = report->rejected < spans ? report->rejected : spans;
-    clew__worker_lock_books();
-    switch (outcome) {
-    case CLEW_EXPORT_DELIVERED:
-        count(&stream->rejected, rejected);
-        count(&stream->exported, spans - rejected);
-        break;
-    case CLEW_EXPORT_UNKNOWN:
-        count(&stream->unknown, spans);
-        break;
-    case CLEW_EXPORT_FAILED:
-    case CLEW_EXPORT_PENDING:
-        count(&stream->failed, spans);
-        break;
+bool clew__stream_abandon(struct clew__task *task) {
+    struct clew__stream *stream = (struct clew__stream *)task;
+    uint32_t in_flight, staged;
+    bool is_stuck;
+    clew__lock_acquire(&clew__stream_lock);
+    is_stuck = stream->is_calling;
+    if (is_stuck) {
+        stream->is_abandoned = true;
+        in_flight = atomic_exchange(&stream->in_flight_count, 0);
+        staged = stream->staged_spans;
+        clew__stream_settle(stream, stream->in_flight_epoch, CLEW__FATE_UNKNOWN, in_flight);
+        if (staged)
+            clew__stream_settle(stream, stream->staged->epoch, CLEW__FATE_DROPPED_SHUTDOWN, staged);
+        atomic_fetch_sub(&stream->queued, staged);
+        stream->staged_spans = 0;
     }
-    atomic_store_explicit(&stream->in_flight_count, 0, memory_order_relaxed);
-    atomic_fetch_add_explicit(&stream->settled, spans, memory_order_release);
-    clew__worker_unlock_books();
-    if (outcome != CLEW_EXPORT_DELIVERED)
-        clew_log(CLEW_LOG_WARN, stream->exporter.name, "%llu span%s %s: %s", (unsigned long long)spans,
-                 spans == 1 ? "" : "s",
-                 outcome == CLEW_EXPORT_UNKNOWN ? "sent, but no answer seen" : "not delivered",
-                 report->reason[0] ? report->reason : "the exporter gave no reason");
+    clew__lock_release(&clew__stream_lock);
+    return is_stuck;
+}
+
+void clew__stream_bury(struct clew__task *task) {
+    struct clew__stream *stream = (struct clew__stream *)task;
+    struct clew__outgoing *in_flight = stream->in_flight;
+    if (stream->is_under_way)
+        stream->exporter.cancel(stream->exporter.self);
+    stream->in_flight = NULL;
+    clew__outgoing_unref(in_flight);
+    while (stream->staged) {
+        struct clew__chunk *chunk = stream->staged;
+        stream->staged = chunk->next;
+        clew__chunk_free(chunk);
+    }
+    stream->staged_tail = NULL;
+    atomic_store(&stream->is_leaving, true);
+    if (stream->exporter.destroy && atomic_load(&stream->visitors) == 0)
+        stream->exporter.destroy(stream->exporter.self);
+}
+
+/* ---- batches ---- */
+
+/* The report's counts as fates of so many spans; counts of more than there are give way in this order. */
+static void read_report(const clew_export_report *report, clew_export_outcome outcome, uint64_t spans,
+                        uint64_t fates[CLEW__FATES]) {
+    unsigned failure = (unsigned)report->failure < CLEW_FAILURES ? report->failure : CLEW_FAILURE_OTHER;
+    const struct {
+        int fate;
+        uint64_t count;
+    } counted[] = {
+        {CLEW__FATE_REJECTED, report->rejected},
+        {CLEW__FATE_FAILED + (int)failure, report->failed},
+        {CLEW__FATE_UNKNOWN, report->unknown},
+        {CLEW__FATE_SPOOLED, report->spooled},
+    };
+    memset(fates, 0, CLEW__FATES * sizeof *fates);
+    if (outcome == CLEW_EXPORT_UNKNOWN || outcome == CLEW_EXPORT_FAILED) {
+        fates[outcome == CLEW_EXPORT_UNKNOWN ? CLEW__FATE_UNKNOWN : CLEW__FATE_FAILED + (int)failure] = spans;
+        return;
+    }
+    for (size_t i = 0; i < sizeof counted / sizeof counted[0]; i++) {
+        uint64_t taken = counted[i].count < spans ? counted[i].count : spans;
+        fates[counted[i].fate] += taken;
+        spans -= taken;
+    }
+    fates[CLEW__FATE_EXPORTED] = spans;
+}
+
+/* Partial successes are the exporter's to tell. */
+static void say_undelivered(struct clew__stream *stream, clew_export_outcome outcome, uint64_t spans,
+                            const clew_export_report *report) {
+    if (outcome == CLEW_EXPORT_DELIVERED)
+        return;
+    clew_log(CLEW_LOG_WARN, stream->exporter.name, "%llu span%s %s: %s", (unsigned long long)spans,
+             spans == 1 ? "" : "s",
+             outcome == CLEW_EXPORT_UNKNOWN ? "sent, but no answer seen" : "not delivered",
+             report->reason[0] ? report->reason : "the exporter gave no reason");
+}
+
+static void conclude(struct clew__stream *stream, clew_export_outcome outcome, clew_export_report *report) {
+    struct clew__outgoing *done = stream->in_flight;
+    uint64_t spans = done->batch.count, fates[CLEW__FATES];
+    report->reason[sizeof report->reason - 1] = '\0';
+    read_report(report, outcome, spans, fates);
+    stream->is_under_way = false;
+    clew__stream_conclude(stream, fates);
+    say_undelivered(stream, outcome, spans, report);
     /* In this order, so that the child of a fork in between does not free it again. */
-    done = stream->in_flight;
     stream->in_flight = NULL;
     clew__outgoing_unref(done);
 }
 
-static void cancel(struct clew__stream *stream, const char *why) {
-    clew_export_report report = {.status = -1};
-    clew_export_outcome outcome = stream->exporter.cancel(stream->exporter.self);
+/* False when the stream was abandoned meanwhile; here and below. */
+static bool cancel(struct clew__stream *stream, const char *why) {
+    clew_export_report report = {.status = -1, .failure = CLEW_FAILURE_CANCELLED};
+    clew_export_outcome outcome;
+    call(stream);
+    stream->is_under_way = false;
+    outcome = stream->exporter.cancel(stream->exporter.self);
+    if (!is_back(stream))
+        return false;
     strncpy(report.reason, why, sizeof report.reason - 1);
     conclude(stream, outcome == CLEW_EXPORT_PENDING ? CLEW_EXPORT_UNKNOWN : outcome, &report);
-}
-
-/* Begins with the next batch; false when there is none. */
-static bool begin(struct clew__stream *stream, uint64_t now) {
-    clew_export_report report = {.status = -1};
-    clew_export_outcome outcome;
-    uint32_t spans;
-    clew__stream_stage(stream);
-    if (!stream->staged)
-        return false;
-    stream->in_flight =
-        clew__request_build(stream->origin, stream->staged, stream->options.max_export_batch_size);
-    if (!stream->in_flight) {
-        /* No memory even for one span: the oldest chunk gives its own back. */
-        spans = stream->staged->spans;
-        stream->staged->begin = stream->staged->end;
-        clew__stream_unstage(stream, spans);
-        settle_dropped(stream, &stream->dropped_memory, spans);
-        return true;
-    }
-    spans = (uint32_t)stream->in_flight->batch.count;
-    atomic_store_explicit(&stream->in_flight_count, spans, memory_order_relaxed);
-    clew__stream_unstage(stream, spans);
-    stream->in_flight_deadline = stream->options.export_timeout_ms
-                                     ? now + stream->options.export_timeout_ms * CLEW__NANO_PER_MILLI
-                                     : UINT64_MAX;
-    if (stream->close_deadline < stream->in_flight_deadline)
-        stream->in_flight_deadline = stream->close_deadline;
-    outcome = stream->exporter.start(stream->exporter.self, &stream->in_flight->batch,
-                                     stream->in_flight_deadline, &report);
-    if (outcome != CLEW_EXPORT_PENDING)
-        conclude(stream, outcome, &report);
     return true;
 }
 
-static void advance(struct clew__stream *stream, const clew_poll *polled, uint64_t now) {
-    clew_export_report report = {.status = -1};
-    clew_export_outcome outcome =
-        stream->exporter.step(stream->exporter.self, polled ? polled + stream->poll_first : NULL,
-                              polled ? stream->poll_count : 0, now, &report);
-    if (outcome != CLEW_EXPORT_PENDING)
-        conclude(stream, outcome, &report);
-    else if (now >= stream->in_flight_deadline || now >= stream->close_deadline)
-        cancel(stream, "the deadline passed");
+/* No memory even for one span: the oldest chunk gives its own back. */
+static void drop_first_chunk(struct clew__stream *stream) {
+    uint64_t fates[CLEW__FATES] = {0};
+    uint32_t spans = stream->staged->spans;
+    stream->staged->begin = stream->staged->end;
+    stream->staged->spans = 0;
+    clew__stream_unstage(stream, spans);
+    fates[CLEW__FATE_DROPPED_MEMORY] = spans;
+    clew__stream_conclude(stream, fates);
 }
 
-/* Whatever is still queued when the stream must close. */
-uint64_t clew__stream_drop_queue(struct clew__stream *stream) {
-    uint64_t dropped = 0;
-    clew__stream_collect(stream, 0);
-    for (;;) {
-        uint32_t spans = 0;
-        clew__stream_stage(stream);
-        if (!stream->staged)
-            return dropped;
+enum begun { BEGUN, NOTHING_TO_BEGIN, ABANDONED };
+
+static enum begun begin(struct clew__stream *stream, uint64_t now) {
+    clew_export_report report = {.status = -1};
+    clew_export_outcome outcome;
+    uint64_t close_deadline = atomic_load(&stream->task.close_deadline);
+    clew__stream_stage(stream);
+    if (!stream->staged)
+        return NOTHING_TO_BEGIN;
+    stream->in_flight =
+        clew__request_build(stream->origin, stream->staged, stream->options.max_export_batch_size);
+    if (!stream->in_flight) {
+        drop_first_chunk(stream);
+        return BEGUN;
+    }
+    clew__stream_unstage(stream, (uint32_t)stream->in_flight->batch.count);
+    stream->in_flight_deadline = stream->options.export_timeout_ms
+                                     ? now + stream->options.export_timeout_ms * CLEW__NANO_PER_MILLI
+                                     : UINT64_MAX;
+    if (close_deadline < stream->in_flight_deadline)
+        stream->in_flight_deadline = close_deadline;
+    call(stream);
+    outcome = stream->exporter.start(stream->exporter.self, &stream->in_flight->batch,
+                                     stream->in_flight_deadline, &report);
+    stream->is_under_way = outcome == CLEW_EXPORT_PENDING;
+    if (!is_back(stream))
+        return ABANDONED;
+    if (outcome != CLEW_EXPORT_PENDING)
+        conclude(stream, outcome, &report);
+    return BEGUN;
+}
+
+static bool advance(struct clew__stream *stream, const clew_poll *polled, size_t count, uint64_t now) {
+    clew_export_report report = {.status = -1};
+    clew_export_outcome outcome;
+    call(stream);
+    outcome = stream->exporter.step(stream->exporter.self, polled, count, now, &report);
+    stream->is_under_way = outcome == CLEW_EXPORT_PENDING;
+    if (!is_back(stream))
+        return false;
+    if (outcome != CLEW_EXPORT_PENDING)
+        conclude(stream, outcome, &report);
+    else if (now >= stream->in_flight_deadline || now >= atomic_load(&stream->task.close_deadline))
+        return cancel(stream, "the deadline passed");
+    return true;
+}
+
+/* ---- the end ---- */
+
+static void drop_staged(struct clew__stream *stream) {
+    while (stream->staged) {
+        uint64_t fates[CLEW__FATES] = {0};
+        uint32_t spans = stream->staged_spans;
         for (struct clew__chunk *chunk = stream->staged; chunk; chunk = chunk->next) {
-            spans += chunk->spans;
             chunk->begin = chunk->end;
+            chunk->spans = 0;
         }
         clew__stream_unstage(stream, spans);
-        settle_dropped(stream, &stream->dropped_shutdown, spans);
-        dropped += spans;
+        fates[CLEW__FATE_DROPPED_SHUTDOWN] = spans;
+        clew__stream_conclude(stream, fates);
     }
+}
+
+static void drop_what_is_left(struct clew__stream *stream) {
+    uint64_t dropped = stream->staged_spans;
+    drop_staged(stream);
+    dropped += clew__stream_drop_queue(stream);
+    if (dropped)
+        clew_log(CLEW_LOG_WARN, "shutdown",
+                 "%llu span%s not delivered: shut down before there was time to send",
+                 (unsigned long long)dropped, dropped == 1 ? "" : "s");
 }
 
 int clew__stream_flush_exporter(struct clew__stream *stream, uint32_t timeout_ms) {
     int result = CLEW_OK;
     if (!stream->exporter.flush)
         return CLEW_OK;
-    atomic_fetch_add(&stream->flushing, 1);
-    if (atomic_load(&stream->phase) == CLEW__STREAM_OPEN)
+    atomic_fetch_add(&stream->visitors, 1);
+    if (clew__task_is_open(&stream->task) && !atomic_load(&stream->is_leaving))
         result = stream->exporter.flush(stream->exporter.self, timeout_ms);
-    atomic_fetch_sub(&stream->flushing, 1);
+    atomic_fetch_sub(&stream->visitors, 1);
+    if (!clew__task_is_open(&stream->task))
+        clew__worker_wake(); /* the close may wait for this */
     return result;
 }
 
-/* No new ones come while the stream closes. One that does not return keeps its exporter. */
-static bool wait_for_flushes(struct clew__stream *stream) {
-    for (unsigned round = 0; atomic_load(&stream->flushing) > 0; round++) {
-        if (clew__monotonic_nano() >= stream->close_deadline)
-            return false;
-        clew__wait_a_little(round);
-    }
+/* The last spool's figures stay when the exporter goes. */
+static bool keep_spool_stats(struct clew__stream *stream) {
+    clew_spool_stats last = {0};
+    if (!stream->exporter.spool_stats)
+        return true;
+    call(stream);
+    stream->exporter.spool_stats(stream->exporter.self, &last);
+    if (!is_back(stream))
+        return false;
+    clew__lock_acquire(&clew__stream_lock);
+    stream->spool = last;
+    clew__lock_release(&clew__stream_lock);
     return true;
 }
 
-static void close_stream(struct clew__stream *stream) {
-    void (*destroy)(void *self);
-    uint64_t dropped;
-    if (stream->in_flight)
-        cancel(stream, "shut down before it was delivered");
-    dropped = clew__stream_drop_queue(stream);
-    if (dropped)
-        clew_log(CLEW_LOG_WARN, "shutdown",
-                 "%llu span%s not delivered: shut down before there was time to send",
-                 (unsigned long long)dropped, dropped == 1 ? "" : "s");
+/* An exporter that somebody's flush never came back from is kept. */
+static bool destroy_exporter(struct clew__stream *stream, bool has_visitors) {
+    void (*destroy)(void *self) = stream->exporter.destroy;
     /* In this order, so that the child of a fork in between leaves it alone. */
-    destroy = stream->exporter.destroy;
     stream->exporter.destroy = NULL;
     stream->exporter.forked = NULL;
-    if (destroy && wait_for_flushes(stream))
-        destroy(stream->exporter.self);
-    clew__worker_lock_books();
-    atomic_store_explicit(&stream->phase, CLEW__STREAM_CLOSED, memory_order_release);
-    clew__worker_unlock_books();
+    if (!destroy || has_visitors)
+        return true;
+    call(stream);
+    destroy(stream->exporter.self);
+    return is_back(stream);
 }
+
+static void close_stream(struct clew__stream *stream, uint64_t now, uint64_t *wake) {
+    uint64_t deadline = atomic_load(&stream->task.close_deadline);
+    bool has_visitors;
+    if (stream->in_flight && !cancel(stream, "shut down before it was delivered"))
+        return;
+    drop_what_is_left(stream);
+    if (!atomic_load(&stream->is_leaving) && !keep_spool_stats(stream))
+        return;
+    atomic_store(&stream->is_leaving, true);
+    has_visitors = atomic_load(&stream->visitors) > 0;
+    if (has_visitors && now < deadline) {
+        *wake = deadline < *wake ? deadline : *wake; /* the visitor wakes the worker as it leaves */
+        return;
+    }
+    if (destroy_exporter(stream, has_visitors))
+        clew__task_closed(&stream->task);
+}
+
+/* ---- steps ---- */
 
 static bool is_due(struct clew__stream *stream, uint64_t now) {
     uint32_t batch = stream->immediate ? 1 : stream->options.max_export_batch_size, queued;
-    if (atomic_load_explicit(&stream->phase, memory_order_relaxed) == CLEW__STREAM_CLOSING ||
-        atomic_load_explicit(&stream->settled, memory_order_relaxed) < stream->flush_target)
+    if (clew__task_is_closing(&stream->task) || clew__stream_is_asked(stream))
         return true;
     queued = atomic_load_explicit(&stream->queued, memory_order_relaxed);
     return queued >= batch || (queued > 0 && atomic_load(&stream->wants_room)) ||
@@ -195,64 +302,77 @@ static void say_dropped(struct clew__stream *stream, uint64_t now) {
     stream->said_dropped = dropped;
 }
 
-/* One thing at a time: a batch is begun, goes on, or the stream closes. */
-void clew__stream_step(struct clew__stream *stream, const clew_poll *polled, uint64_t now, uint64_t *wake) {
-    bool closing;
-    say_dropped(stream, now);
-    if (stream->in_flight)
-        advance(stream, polled, now);
-    closing = atomic_load_explicit(&stream->phase, memory_order_acquire) == CLEW__STREAM_CLOSING;
-    if (closing && now >= stream->close_deadline) {
-        close_stream(stream);
-        return;
-    }
-    /* A local exporter concludes at once: each batch, until the queue is short of one or others have waited
-     * enough. */
+static void lower(uint64_t *wake, uint64_t time) {
+    if (time < *wake)
+        *wake = time;
+}
+
+/* A local exporter concludes at once: each batch, until the queue is short of one or others have waited
+ * enough. False when the stream was closed or abandoned on the way. */
+static bool export_what_is_due(struct clew__stream *stream, uint64_t now, uint64_t *wake) {
     for (int batches = 0; !stream->in_flight && is_due(stream, now); batches++) {
-        bool more;
+        bool is_closing = clew__task_is_closing(&stream->task);
+        enum begun begun;
         if (batches == BATCHES_IN_A_ROW) {
             *wake = now;
             break;
         }
         /* A shutdown may have been asked for, and its deadline passed, while a local exporter was at work. */
-        closing = atomic_load_explicit(&stream->phase, memory_order_acquire) == CLEW__STREAM_CLOSING;
-        if (closing && clew__monotonic_nano() >= stream->close_deadline)
+        if (is_closing && clew__monotonic_nano() >= atomic_load(&stream->task.close_deadline))
             break;
         /* Full batches do not put the tick off: what an idle thread holds waits for it. */
-        if (now - stream->last_tick >= stream->options.schedule_delay_ms * CLEW__NANO_PER_MILLI || closing) {
+        if (now - stream->last_tick >= stream->options.schedule_delay_ms * CLEW__NANO_PER_MILLI ||
+            is_closing) {
             clew__stream_collect(stream, 0);
             stream->last_tick = now;
         }
         atomic_store(&stream->wants_room, false);
-        more = begin(stream, now);
-        if (closing && !more) {
-            close_stream(stream);
-            return;
+        begun = begin(stream, now);
+        if (begun == ABANDONED)
+            return false;
+        if (begun == NOTHING_TO_BEGIN && is_closing) {
+            close_stream(stream, now, wake);
+            return false;
         }
-        if (!more)
+        if (begun == NOTHING_TO_BEGIN)
             break;
     }
-    if (!stream->immediate) {
-        uint64_t tick = stream->last_tick + stream->options.schedule_delay_ms * CLEW__NANO_PER_MILLI;
-        if (!stream->in_flight && tick < *wake)
-            *wake = tick;
-    }
-    if (stream->close_deadline < *wake)
-        *wake = stream->close_deadline;
+    return true;
 }
 
-size_t clew__stream_wait(struct clew__stream *stream, clew_poll *descriptors, size_t capacity,
-                         uint64_t *wake) {
+/* One thing at a time: a batch is begun, goes on, or the stream closes. */
+void clew__stream_step(struct clew__task *task, const clew_poll *polled, size_t count, uint64_t now,
+                       uint64_t *wake) {
+    struct clew__stream *stream = (struct clew__stream *)task;
+    uint64_t close_deadline;
+    say_dropped(stream, now);
+    if (stream->in_flight && !advance(stream, polled, count, now))
+        return;
+    close_deadline = atomic_load(&task->close_deadline);
+    if (clew__task_is_closing(task) && now >= close_deadline) {
+        close_stream(stream, now, wake);
+        return;
+    }
+    if (!export_what_is_due(stream, now, wake))
+        return;
+    if (!stream->immediate && !stream->in_flight)
+        lower(wake, stream->last_tick + stream->options.schedule_delay_ms * CLEW__NANO_PER_MILLI);
+    lower(wake, atomic_load(&task->close_deadline));
+}
+
+size_t clew__stream_wait(struct clew__task *task, clew_poll *descriptors, size_t capacity, uint64_t *wake) {
+    struct clew__stream *stream = (struct clew__stream *)task;
     uint64_t exporter_wake = UINT64_MAX;
-    stream->poll_count = 0;
+    size_t count = 0;
     if (!stream->in_flight)
         return 0;
-    if (stream->exporter.wait)
-        stream->poll_count =
-            stream->exporter.wait(stream->exporter.self, descriptors, capacity, &exporter_wake);
-    if (exporter_wake < *wake)
-        *wake = exporter_wake;
-    if (stream->in_flight_deadline < *wake)
-        *wake = stream->in_flight_deadline;
-    return stream->poll_count;
+    if (stream->exporter.wait) {
+        call(stream);
+        count = stream->exporter.wait(stream->exporter.self, descriptors, capacity, &exporter_wake);
+        if (!is_back(stream))
+            return 0;
+    }
+    lower(wake, exporter_wake);
+    lower(wake, stream->in_flight_deadline);
+    return count;
 }

@@ -1,37 +1,38 @@
-/* Owns the worker thread, its list of streams and its eventfd. The mutex guards the list, what is asked of
- * streams, and the moments at which fates change; threads that record never take it but to start the worker.
- */
+/* Owns the worker thread, its eventfd, and how flush and close wait. Threads that record take no mutex here
+ * but to start the thread. */
 #include "sdk/pipeline/worker.h"
 
 #include "sdk/base/clock.h"
 #include "sdk/base/lock.h"
+#include "sdk/base/quiet.h"
+#include "sdk/base/thread.h"
+#include "sdk/pipeline/drive.h"
+#include "sdk/pipeline/stream.h"
 
 #include <clew/extend.h>
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#define DESCRIPTORS_MAX 64
 /* How long past its deadline a close waits for the worker to cancel what is under way. */
 #define CANCEL_GRACE_NANO (30 * CLEW__NANO_PER_MILLI)
+/* A worker that is in one task for so long is replaced while somebody waits for another. */
+#define STUCK_NANO CLEW__NANO_PER_SECOND
 #define PREPARE_ROUNDS 1000u
 /* Exporters count milliseconds: what ends this close to the deadline ended because of it. */
 #define ROUNDING_NANO (5 * CLEW__NANO_PER_MILLI)
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed;
 static pthread_once_t setup_once = PTHREAD_ONCE_INIT;
-static struct clew__stream *streams;
 static unsigned waiters;
 static bool locked_for_fork;
 
-static atomic_bool running;
+static atomic_bool running; /* there is a thread, and it was not replaced */
 static atomic_bool signalled;
 static atomic_int wake_descriptor = -1;
 
@@ -50,7 +51,8 @@ void clew__worker_wake(void) {
     errno = saved;
 }
 
-static void wait_for_events(struct pollfd *events, clew_poll *descriptors, size_t count, uint64_t wake) {
+static void wait_for_events(clew_poll *descriptors, size_t count, uint64_t wake) {
+    struct pollfd events[CLEW__DESCRIPTORS_MAX + 1];
     uint64_t now = clew__monotonic_nano(), ignored;
     struct timespec timeout = {0, 0};
     if (wake > now) {
@@ -76,251 +78,276 @@ static void wait_for_events(struct pollfd *events, clew_poll *descriptors, size_
     atomic_exchange(&signalled, false);
 }
 
-/* Takes closed streams off the list; false when none is left. */
-static bool forget_closed(void) {
-    bool any;
-    pthread_mutex_lock(&mutex);
-    for (struct clew__stream **link = &streams; *link;) {
-        if (atomic_load(&(*link)->phase) == CLEW__STREAM_CLOSED)
-            *link = (*link)->next;
-        else
-            link = &(*link)->next;
+/* False when the thread has nothing more to do here: no task is left, or it was replaced. */
+static bool goes_on(uintptr_t self) {
+    bool goes = false;
+    pthread_mutex_lock(&clew__drive_mutex);
+    if (clew__drive_is(self)) {
+        goes = clew__drive_forget_closed();
+        if (!goes) {
+            clew__chunk_free_spares();
+            clew__drive_end(self);
+            atomic_store(&running, false);
+            pthread_cond_broadcast(&changed);
+        }
     }
-    any = streams != NULL;
-    if (!any) {
-        clew__chunk_free_spares();
-        atomic_store(&running, false);
-        pthread_cond_broadcast(&changed);
-    }
-    pthread_mutex_unlock(&mutex);
-    return any;
-}
-
-/* What is asked changes under the mutex; the worker looks at it through this. */
-static struct clew__stream *first_stream(void) {
-    struct clew__stream *first;
-    pthread_mutex_lock(&mutex);
-    first = streams;
-    pthread_mutex_unlock(&mutex);
-    return first;
+    pthread_mutex_unlock(&clew__drive_mutex);
+    return goes;
 }
 
 static void *worker_thread(void *argument) {
-    struct pollfd events[DESCRIPTORS_MAX + 1];
-    clew_poll descriptors[DESCRIPTORS_MAX];
-    bool polled = false;
-    (void)argument;
+    uintptr_t self = (uintptr_t)argument;
+    clew_poll descriptors[CLEW__DESCRIPTORS_MAX];
+    bool has_polled = false;
     prctl(PR_SET_NAME, "clew");
     clew_suppress_thread();
-    do {
-        uint64_t wake = UINT64_MAX, now = clew__monotonic_nano();
+    for (;;) {
+        uint64_t wake = UINT64_MAX;
         size_t count = 0;
-        for (struct clew__stream *stream = first_stream(); stream; stream = stream->next)
-            if (atomic_load(&stream->phase) != CLEW__STREAM_CLOSED)
-                clew__stream_step(stream, polled ? descriptors : NULL, now, &wake);
-        for (struct clew__stream *stream = first_stream(); stream; stream = stream->next) {
-            stream->poll_first = count;
-            if (atomic_load(&stream->phase) != CLEW__STREAM_CLOSED)
-                count += clew__stream_wait(stream, descriptors + count, DESCRIPTORS_MAX - count, &wake);
-        }
-        if (!forget_closed())
-            break;
-        wait_for_events(events, descriptors, count, wake);
-        polled = true;
-    } while (true);
-    return NULL;
+        if (!clew__drive_step(self, has_polled ? descriptors : NULL, &wake) ||
+            !clew__drive_wait(self, descriptors, CLEW__DESCRIPTORS_MAX, &count, &wake) || !goes_on(self))
+            return NULL;
+        wait_for_events(descriptors, count, wake);
+        has_polled = true;
+    }
 }
 
-void clew__worker_ensure(void) {
-    int saved = errno, descriptor, error = 0;
+/* The number of an error, or 0. Caller holds the mutex. */
+static int start_thread(void) {
     sigset_t all, before;
     pthread_attr_t attributes;
     pthread_t thread;
+    uintptr_t self;
+    int error, descriptor = atomic_load(&wake_descriptor);
+    if (descriptor < 0) {
+        descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (descriptor < 0)
+            return errno;
+        atomic_store(&wake_descriptor, descriptor);
+    }
+    self = clew__drive_begin();
+    if (!self)
+        return 0;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    atomic_store(&running, true);
+    error = pthread_create(&thread, &attributes, worker_thread, (void *)self);
+    if (error) {
+        atomic_store(&running, false);
+        clew__drive_end(self);
+    }
+    pthread_attr_destroy(&attributes);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
+}
+
+void clew__worker_ensure(void) {
+    int saved = errno, error = 0;
     if (atomic_load_explicit(&running, memory_order_acquire))
         return;
-    pthread_mutex_lock(&mutex);
-    if (!atomic_load(&running) && streams) {
-        descriptor = atomic_load(&wake_descriptor);
-        if (descriptor < 0) {
-            descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-            atomic_store(&wake_descriptor, descriptor);
-        }
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        pthread_attr_init(&attributes);
-        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-        atomic_store(&running, true);
-        error = descriptor < 0 ? errno : pthread_create(&thread, &attributes, worker_thread, NULL);
-        if (error)
-            atomic_store(&running, false);
-        pthread_attr_destroy(&attributes);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-    }
-    pthread_mutex_unlock(&mutex);
+    pthread_mutex_lock(&clew__drive_mutex);
+    if (!atomic_load(&running) && clew__drive_tasks())
+        error = start_thread();
+    pthread_mutex_unlock(&clew__drive_mutex);
     if (error)
         clew_log(CLEW_LOG_ERROR, "worker", "cannot start the worker thread: %s; spans wait in the queue",
                  strerror(error));
     errno = saved;
 }
 
-/* ---- books, flush and close ---- */
+/* ---- tasks ---- */
 
-void clew__worker_lock_books(void) {
-    pthread_mutex_lock(&mutex);
-}
-
-void clew__worker_unlock_books(void) {
-    if (waiters)
-        pthread_cond_broadcast(&changed);
-    pthread_mutex_unlock(&mutex);
-}
-
-void clew__worker_add(struct clew__stream *stream) {
+void clew__worker_add(struct clew__task *task) {
     clew__worker_setup();
-    pthread_mutex_lock(&mutex);
-    stream->next = streams;
-    streams = stream;
-    pthread_mutex_unlock(&mutex);
+    pthread_mutex_lock(&clew__drive_mutex);
+    clew__drive_add(task);
+    pthread_mutex_unlock(&clew__drive_mutex);
     clew__worker_wake();
 }
 
-/* Waits for a change; false at the deadline. Caller holds the mutex. */
-static bool wait_for_change(uint64_t deadline) {
-    struct timespec until = {(time_t)(deadline / CLEW__NANO_PER_SECOND),
-                             (long)(deadline % CLEW__NANO_PER_SECOND)};
-    bool in_time;
-    waiters++;
-    in_time = pthread_cond_timedwait(&changed, &mutex, &until) != ETIMEDOUT;
-    waiters--;
-    return in_time;
+void clew__worker_tell(void) {
+    pthread_mutex_lock(&clew__drive_mutex);
+    if (waiters)
+        pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&clew__drive_mutex);
 }
 
-/* What a stream had at the call, to tell afterwards what became of it. */
-struct mark {
-    uint64_t settled, target;
-    uint64_t delivered, failed, unknown;
-    uint64_t rejected; /* of the failed ones */
+void clew__task_closed(struct clew__task *task) {
+    pthread_mutex_lock(&clew__drive_mutex);
+    atomic_store_explicit(&task->phase, CLEW__CLOSED, memory_order_release);
+    if (waiters)
+        pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&clew__drive_mutex);
+}
+
+/* ---- flush and close ---- */
+
+/* One call of either, and what it asked for. */
+struct wish {
+    struct clew__task *const *tasks;
+    struct clew__ticket tickets[CLEW__TASKS_MAX];
+    size_t count;
+    bool is_close;
+    bool is_late; /* a close that had to do without the thread that was stuck */
 };
 
-static void read_fates(struct clew__stream *stream, struct mark *mark) {
-    mark->settled = atomic_load(&stream->settled);
-    mark->delivered = atomic_load(&stream->exported);
-    mark->rejected = atomic_load(&stream->rejected);
-    mark->failed = mark->rejected + atomic_load(&stream->failed) + atomic_load(&stream->dropped_memory) +
-                   atomic_load(&stream->dropped_shutdown);
-    mark->unknown = atomic_load(&stream->unknown);
-}
-
-/* Caller holds the mutex. */
-static void add_result(struct clew__stream *stream, const struct mark *before,
-                       struct clew__worker_result *result) {
-    struct mark after;
-    uint64_t waiting = before->target - before->settled, delivered, failed, unknown, open;
-    read_fates(stream, &after);
-    failed = after.failed - before->failed;
-    unknown = after.unknown - before->unknown;
-    failed = failed < waiting ? failed : waiting;
-    unknown = unknown < waiting - failed ? unknown : waiting - failed;
-    delivered = after.delivered - before->delivered;
-    open = waiting - failed - unknown;
-    delivered = delivered < open ? delivered : open;
-    open -= delivered;
-    if (open) {
-        uint32_t in_flight = atomic_load(&stream->in_flight_count);
-        uint64_t sent = in_flight < open ? in_flight : open;
-        unknown += sent;
-        failed += open - sent;
-        result->in_time = false;
-    }
-    result->delivered += delivered;
-    result->failed += failed;
-    result->rejected += after.rejected - before->rejected;
-    result->unknown += unknown;
-}
-
-static bool is_settled(struct clew__stream *const *asked, const struct mark *marks, size_t count,
-                       bool closing) {
-    for (size_t i = 0; i < count; i++)
-        if (closing ? atomic_load(&asked[i]->phase) != CLEW__STREAM_CLOSED
-                    : atomic_load(&asked[i]->settled) < marks[i].target)
+static bool is_fulfilled(struct wish *wish) {
+    for (size_t i = 0; i < wish->count; i++)
+        if (wish->is_close ? atomic_load(&wish->tasks[i]->phase) != CLEW__CLOSED
+                           : atomic_load(&wish->tickets[i].open) > 0)
             return false;
     return true;
 }
 
-/* Takes streams off the list, so that a worker that starts now does not see them. Caller holds the mutex. */
-static void forget(struct clew__stream *const *asked, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        struct clew__stream **link = &streams;
-        while (*link && *link != asked[i])
-            link = &(*link)->next;
-        if (*link)
-            *link = asked[i]->next;
-    }
+/* Waits for a change until then at the latest. Caller holds the mutex. */
+static void wait_for_change(uint64_t until_nano) {
+    struct timespec until = {(time_t)(until_nano / CLEW__NANO_PER_SECOND),
+                             (long)(until_nano % CLEW__NANO_PER_SECOND)};
+    waiters++;
+    pthread_cond_timedwait(&changed, &clew__drive_mutex, &until);
+    waiters--;
 }
 
-/* Closes streams of which no worker takes care: nothing was ever exported in this process. */
-static void close_without_worker(struct clew__stream *const *asked, size_t count) {
-    for (size_t i = 0; i < count; i++) {
+static uint64_t earlier(uint64_t one, uint64_t other) {
+    return one < other ? one : other;
+}
+
+/* Drives on this thread until the wish is fulfilled or the time is over. Caller holds the mutex, which is
+ * free meanwhile. */
+static void drive_for(struct wish *wish, uintptr_t self, uint64_t until) {
+    clew_poll descriptors[CLEW__DESCRIPTORS_MAX];
+    struct clew__quiet quiet;
+    bool has_polled = false, is_driver = true;
+    pthread_mutex_unlock(&clew__drive_mutex);
+    clew__quiet_begin(&quiet);
+    while (is_driver) {
         uint64_t wake = UINT64_MAX;
-        if (atomic_load(&asked[i]->phase) != CLEW__STREAM_CLOSED)
-            clew__stream_step(asked[i], NULL, UINT64_MAX, &wake);
+        size_t count = 0;
+        is_driver = clew__drive_step(self, has_polled ? descriptors : NULL, &wake);
+        if (is_fulfilled(wish) || clew__monotonic_nano() >= until)
+            break;
+        is_driver = is_driver && clew__drive_wait(self, descriptors, CLEW__DESCRIPTORS_MAX, &count, &wake);
+        if (is_driver)
+            wait_for_events(descriptors, count, earlier(wake, until));
+        has_polled = true;
     }
+    clew__quiet_end(&quiet);
+    pthread_mutex_lock(&clew__drive_mutex);
+    if (!clew__drive_forget_closed())
+        clew__chunk_free_spares();
+    clew__drive_end(self);
+    pthread_cond_broadcast(&changed);
 }
 
-static struct clew__worker_result finish(struct clew__stream *const *asked, size_t count, uint64_t deadline,
-                                         bool closing) {
-    struct clew__worker_result result = {.in_time = true};
-    int cancel = clew__cancel_forbid();
-    struct mark marks[CLEW_PIPELINES_MAX];
-    uint64_t patience = closing ? deadline + CANCEL_GRACE_NANO : deadline;
-    bool without_worker, waiting = false;
-
-    for (size_t i = 0; i < count; i++)
-        clew__stream_collect(asked[i], deadline);
-    pthread_mutex_lock(&mutex);
-    for (size_t i = 0; i < count; i++) {
-        read_fates(asked[i], &marks[i]);
-        marks[i].target = clew__stream_position(asked[i]);
-        waiting |= marks[i].target > marks[i].settled;
-        if (marks[i].target > asked[i]->flush_target)
-            asked[i]->flush_target = marks[i].target;
-        if (closing) {
-            asked[i]->close_deadline = deadline;
-            atomic_store(&asked[i]->phase, CLEW__STREAM_CLOSING);
+/* Caller holds the mutex. */
+static void wait_for(struct wish *wish, uint64_t until) {
+    while (!is_fulfilled(wish) && clew__monotonic_nano() < until) {
+        uintptr_t self = atomic_load(&running) ? 0 : clew__drive_begin();
+        if (self) {
+            drive_for(wish, self, until);
+            continue;
+        }
+        wait_for_change(earlier(until, clew__monotonic_nano() + STUCK_NANO));
+        if (!is_fulfilled(wish) && clew__drive_replace(STUCK_NANO)) {
+            atomic_store(&running, false);
+            start_thread();
         }
     }
-    without_worker = !atomic_load(&running);
-    if (without_worker && closing)
-        forget(asked, count);
-    pthread_mutex_unlock(&mutex);
+}
 
-    if (without_worker && closing) {
-        close_without_worker(asked, count);
-    } else {
-        if (without_worker && waiting) /* it could not be started at the end of a span */
-            clew__worker_ensure();
-        clew__worker_wake();
+/* A close whose time is over: what somebody is stuck in counts as closed, and what the stuck driver never
+ * came to is given to another one. Returns whether there is something to wait for. Caller holds the mutex. */
+static bool rescue(struct wish *wish) {
+    bool is_open = false;
+    wish->is_late = true;
+    for (size_t i = 0; i < wish->count; i++) {
+        struct clew__task *task = wish->tasks[i];
+        if (atomic_load(&task->phase) == CLEW__CLOSED)
+            continue;
+        if (!clew__drive_abandon(task))
+            is_open = true;
     }
-    pthread_mutex_lock(&mutex);
-    while (!is_settled(asked, marks, count, closing) && clew__monotonic_nano() < patience)
-        wait_for_change(patience);
-    for (size_t i = 0; i < count; i++)
-        add_result(asked[i], &marks[i], &result);
-    if (closing && result.failed + result.unknown > 0 && clew__monotonic_nano() + ROUNDING_NANO >= deadline)
+    clew__drive_replace(CANCEL_GRACE_NANO / 2);
+    if (clew__drive_is_idle()) {
+        atomic_store(&running, false);
+        if (clew__drive_tasks())
+            start_thread();
+    }
+    return is_open;
+}
+
+static void ask(struct wish *wish, uint64_t deadline) {
+    memset(wish->tickets, 0, sizeof wish->tickets);
+    for (size_t i = 0; i < wish->count; i++)
+        wish->tasks[i]->kind->ask(wish->tasks[i], &wish->tickets[i], deadline);
+    pthread_mutex_lock(&clew__drive_mutex);
+    for (size_t i = 0; wish->is_close && i < wish->count; i++) {
+        atomic_store(&wish->tasks[i]->close_deadline, deadline);
+        atomic_store(&wish->tasks[i]->phase, CLEW__CLOSING);
+    }
+    pthread_mutex_unlock(&clew__drive_mutex);
+}
+
+static void add_outcome(struct clew__outcome *sum, const struct clew__outcome *one) {
+    sum->delivered += one->delivered;
+    sum->rejected += one->rejected;
+    sum->failed += one->failed;
+    sum->unknown += one->unknown;
+    sum->spooled += one->spooled;
+}
+
+static struct clew__worker_result take_back(struct wish *wish, uint64_t deadline) {
+    struct clew__worker_result result = {.in_time = !wish->is_late};
+    for (size_t i = 0; i < wish->count; i++) {
+        struct clew__ticket *ticket = &wish->tickets[i];
+        wish->tasks[i]->kind->take_back(wish->tasks[i], ticket);
+        if (atomic_load(&ticket->open) > 0)
+            result.in_time = false;
+        add_outcome(&result.outcome, &ticket->outcome);
+    }
+    if (wish->is_close && result.outcome.failed + result.outcome.unknown > 0 &&
+        clew__monotonic_nano() + ROUNDING_NANO >= deadline)
         result.in_time = false;
-    while (closing && !streams && atomic_load(&running) && clew__monotonic_nano() < patience)
+    return result;
+}
+
+static bool has_open(struct wish *wish) {
+    bool has = false;
+    for (size_t i = 0; i < wish->count; i++)
+        has |= atomic_load(&wish->tickets[i].open) > 0;
+    return has;
+}
+
+static struct clew__worker_result finish(struct clew__task *const *asked, size_t count, uint64_t deadline,
+                                         bool is_close) {
+    struct wish wish = {.tasks = asked, .count = count, .is_close = is_close};
+    uint64_t patience = is_close ? deadline + CANCEL_GRACE_NANO : deadline;
+    int cancel = clew__cancel_forbid();
+    struct clew__worker_result result;
+    ask(&wish, deadline);
+    if (has_open(&wish)) /* it could not be started at the end of a span */
+        clew__worker_ensure();
+    clew__worker_wake();
+    pthread_mutex_lock(&clew__drive_mutex);
+    wait_for(&wish, patience);
+    for (size_t i = 0; is_close && !is_fulfilled(&wish) && i <= count && rescue(&wish); i++)
+        wait_for(&wish, clew__monotonic_nano() + CANCEL_GRACE_NANO);
+    while (is_close && !clew__drive_tasks() && atomic_load(&running) && clew__monotonic_nano() < patience)
         wait_for_change(patience);
-    pthread_mutex_unlock(&mutex);
+    pthread_mutex_unlock(&clew__drive_mutex);
+    result = take_back(&wish, deadline);
     clew__cancel_allow(cancel);
     return result;
 }
 
-struct clew__worker_result clew__worker_flush(struct clew__stream *const *asked, size_t count,
+struct clew__worker_result clew__worker_flush(struct clew__task *const *asked, size_t count,
                                               uint64_t deadline) {
     return finish(asked, count, deadline, false);
 }
 
-struct clew__worker_result clew__worker_close(struct clew__stream *const *asked, size_t count,
+struct clew__worker_result clew__worker_close(struct clew__task *const *asked, size_t count,
                                               uint64_t deadline) {
     return finish(asked, count, deadline, true);
 }
@@ -330,7 +357,7 @@ struct clew__worker_result clew__worker_close(struct clew__stream *const *asked,
 static void before_fork(void) {
     locked_for_fork = false;
     for (unsigned round = 0; !locked_for_fork && round < PREPARE_ROUNDS; round++) {
-        locked_for_fork = pthread_mutex_trylock(&mutex) == 0;
+        locked_for_fork = pthread_mutex_trylock(&clew__drive_mutex) == 0;
         if (!locked_for_fork)
             clew__wait_a_little(round);
     }
@@ -340,7 +367,7 @@ static void before_fork(void) {
 static void after_fork_in_parent(void) {
     clew__stream_after_fork_in_parent();
     if (locked_for_fork)
-        pthread_mutex_unlock(&mutex);
+        pthread_mutex_unlock(&clew__drive_mutex);
 }
 
 static void init_condition(void) {
@@ -356,9 +383,9 @@ static void after_fork_in_child(struct clew__thread *self) {
     int descriptor = atomic_exchange(&wake_descriptor, -1);
     (void)self;
     if (locked_for_fork)
-        pthread_mutex_unlock(&mutex);
+        pthread_mutex_unlock(&clew__drive_mutex);
     else
-        pthread_mutex_init(&mutex, NULL);
+        pthread_mutex_init(&clew__drive_mutex, NULL);
     init_condition();
     waiters = 0;
     atomic_store(&running, false);
@@ -366,14 +393,13 @@ static void after_fork_in_child(struct clew__thread *self) {
     if (descriptor >= 0)
         close(descriptor);
     clew__stream_reset_lock();
-    for (struct clew__stream *stream = streams; stream; stream = stream->next)
-        clew__stream_after_fork_in_child(stream);
+    clew__drive_forked();
     clew__account_reset_all();
 }
 
-bool clew__worker_knows(const struct clew__stream *stream) {
-    const struct clew__stream *known = streams;
-    while (known && known != stream)
+bool clew__worker_knows(const struct clew__task *task) {
+    const struct clew__task *known = clew__drive_tasks();
+    while (known && known != task)
         known = known->next;
     return known != NULL;
 }

@@ -1,42 +1,46 @@
-/* The one worker thread of the process: it steps all streams and waits for all their descriptors. Started at
- * the first span that needs it, with all signals blocked, named "clew"; ends when the last stream is closed.
- */
+/* The one worker of the process: it steps all tasks and waits for all their descriptors. By default a thread,
+ * started at the first span that needs it, with all signals blocked, named "clew", which ends when the last
+ * task is closed; or the application drives by <clew/worker.h>. One thread at a time drives. */
 #ifndef CLEW_PIPELINE_WORKER_H
 #define CLEW_PIPELINE_WORKER_H
 
-#include "sdk/pipeline/stream.h"
+#include "sdk/pipeline/task.h"
 
-/* Takes a stream into the list, for good. */
-void clew__worker_add(struct clew__stream *stream);
+#include <stdatomic.h>
 
-/* Starts the thread unless it runs. Cheap when it does; preserves errno. */
+/* Takes a task into the list, until it is closed. */
+void clew__worker_add(struct clew__task *task);
+
+/* Starts the thread unless it runs or the application drives. Cheap when it does; preserves errno. When there
+ * can be no thread the spans wait, and it is tried again a second later. */
 void clew__worker_ensure(void);
 
-/* Makes the worker look at its streams: at most one system call until it does. Any thread; preserves errno.
- */
+/* Makes the worker look at its tasks: few system calls until it does. Any thread; preserves errno. */
 void clew__worker_wake(void);
 
-/* Around every change of fates and positions, so that a flush sees them agree; unlocking tells those who
- * wait. Never on a thread that records. */
-void clew__worker_lock_books(void);
-void clew__worker_unlock_books(void);
+/* Tells those who flush or close that fates have changed. Not on a thread that records, and with no lock
+ * held.
+ */
+void clew__worker_tell(void);
 
-/* What a flush or shutdown of some streams found. */
+/* What a flush or shutdown of some tasks found: what became of what they had at the call. */
 struct clew__worker_result {
     bool in_time;
-    uint64_t delivered, failed, unknown;
-    uint64_t rejected; /* of the failed ones: by the receiver */
+    struct clew__outcome outcome;
 };
 
-/* Exports what the streams have at the call; returns when that has fates, or at the deadline. */
-struct clew__worker_result clew__worker_flush(struct clew__stream *const *streams, size_t count,
+/* At most so many tasks in one flush or close. */
+#define CLEW__TASKS_MAX (CLEW_PIPELINES_MAX + 1)
+
+/* Exports what the tasks have at the call; returns when that has fates, or at the deadline. */
+struct clew__worker_result clew__worker_flush(struct clew__task *const *tasks, size_t count,
                                               uint64_t deadline);
 /* Closes them likewise; at the deadline what is left is cancelled and counted. */
-struct clew__worker_result clew__worker_close(struct clew__stream *const *streams, size_t count,
+struct clew__worker_result clew__worker_close(struct clew__task *const *tasks, size_t count,
                                               uint64_t deadline);
 
-/* Whether a stream is in the list. In the child of a fork only. */
-bool clew__worker_knows(const struct clew__stream *stream);
+/* Whether a task is in the list. In the child of a fork only. */
+bool clew__worker_knows(const struct clew__task *task);
 
 void clew__worker_setup(void);
 

@@ -42,8 +42,8 @@ static void pipeline_forked(const struct clew__pipeline *pipeline) {
         clew__simple_forked(pipeline->as.simple);
     else if (pipeline->kind == CLEW__PIPELINE_CUSTOM)
         atomic_store(&pipeline->as.custom->running, 0); /* the calls of threads that are gone */
-    else if (!clew__worker_knows(pipeline->as.stream))
-        clew__stream_after_fork_in_child(pipeline->as.stream);
+    else if (!clew__worker_knows(&pipeline->as.stream->task))
+        clew__stream_after_fork_in_child(&pipeline->as.stream->task);
 }
 
 static void after_fork_in_child(struct clew__thread *self) {
@@ -194,6 +194,7 @@ static void destroy_exporter(const clew_exporter *exporter) {
 static int add_stream(struct clew_provider *provider, const clew_exporter *exporter,
                       const clew_batch_options *options, bool immediate) {
     struct clew__pipeline pipeline = {.kind = CLEW__PIPELINE_STREAM};
+    struct clew__task *task;
     int result;
     /* Streams are never freed: none is made that is known to be refused. */
     pthread_mutex_lock(&mutex);
@@ -207,10 +208,11 @@ static int add_stream(struct clew_provider *provider, const clew_exporter *expor
     if (!pipeline.as.stream)
         return CLEW_ENOMEM;
     /* The worker must know a stream before a span can be offered to it. */
-    clew__worker_add(pipeline.as.stream);
+    task = &pipeline.as.stream->task;
+    clew__worker_add(task);
     result = add(provider, &pipeline);
     if (result != CLEW_OK)
-        clew__worker_close(&pipeline.as.stream, 1, clew__monotonic_nano());
+        clew__worker_close(&task, 1, clew__monotonic_nano());
     return result;
 }
 
@@ -313,21 +315,23 @@ static uint32_t ms_until(uint64_t deadline) {
     return deadline > now ? (uint32_t)((deadline - now) / CLEW__NANO_PER_MILLI) : 0;
 }
 
-static size_t streams_of(const struct clew__pipelines *pipelines, struct clew__stream **streams) {
+static size_t tasks_of(const struct clew__pipelines *pipelines, struct clew__task **tasks) {
     size_t count = 0;
     for (size_t i = 0; i < pipelines->count; i++)
         if (pipelines->list[i].kind == CLEW__PIPELINE_STREAM)
-            streams[count++] = pipelines->list[i].as.stream;
+            tasks[count++] = &pipelines->list[i].as.stream->task;
     return count;
 }
 
 static clew_delivery delivery_of(const struct clew__worker_result *result) {
-    clew_delivery delivery = {CLEW_OK, result->delivered, result->failed, result->unknown, 0};
+    const struct clew__outcome *outcome = &result->outcome;
+    clew_delivery delivery = {CLEW_OK, outcome->delivered, outcome->rejected + outcome->failed,
+                              outcome->unknown, outcome->spooled};
     if (!result->in_time)
         delivery.status = CLEW_ETIMEDOUT;
-    else if (result->unknown || result->failed > result->rejected)
+    else if (outcome->unknown || outcome->failed)
         delivery.status = CLEW_EIO;
-    else if (result->failed)
+    else if (outcome->rejected)
         delivery.status = CLEW_EREJECTED;
     return delivery;
 }
@@ -358,7 +362,7 @@ static int flush_behind(const struct clew__pipeline *pipeline, uint64_t deadline
 
 clew_delivery clew_provider_flush(clew_provider *provider, uint32_t timeout_ms) {
     uint64_t deadline = clew__deadline(timeout_ms);
-    struct clew__stream *streams[CLEW_PIPELINES_MAX];
+    struct clew__task *tasks[CLEW_PIPELINES_MAX];
     const struct clew__pipelines *pipelines;
     struct clew__worker_result result;
     clew_delivery delivery = {CLEW_ESHUTDOWN, 0, 0, 0, 0};
@@ -371,7 +375,7 @@ clew_delivery clew_provider_flush(clew_provider *provider, uint32_t timeout_ms) 
     pipelines = provider->shut_down ? NULL : atomic_load(&provider->pipelines);
     pthread_mutex_unlock(&mutex);
     if (pipelines) {
-        result = clew__worker_flush(streams, streams_of(pipelines, streams), deadline);
+        result = clew__worker_flush(tasks, tasks_of(pipelines, tasks), deadline);
         delivery = delivery_of(&result);
     }
     clew__thread_leave(thread);
@@ -397,7 +401,7 @@ static const struct clew__pipelines *take_pipelines(struct clew_provider *provid
 
 clew_delivery clew_provider_shutdown(clew_provider *provider, uint32_t timeout_ms) {
     uint64_t deadline = clew__deadline(timeout_ms);
-    struct clew__stream *streams[CLEW_PIPELINES_MAX];
+    struct clew__task *tasks[CLEW_PIPELINES_MAX];
     const struct clew__pipelines *pipelines;
     struct clew__worker_result result;
     clew_delivery delivery = {CLEW_ESHUTDOWN, 0, 0, 0, 0};
@@ -408,7 +412,7 @@ clew_delivery clew_provider_shutdown(clew_provider *provider, uint32_t timeout_m
     cancel = clew__cancel_forbid();
     pipelines = take_pipelines(provider);
     if (pipelines) {
-        result = clew__worker_close(streams, streams_of(pipelines, streams), deadline);
+        result = clew__worker_close(tasks, tasks_of(pipelines, tasks), deadline);
         delivery = delivery_of(&result);
     }
     clew__thread_leave(thread);

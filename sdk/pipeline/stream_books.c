@@ -1,0 +1,187 @@
+/* A stream's books, who waits for fates, and the child of a fork. Any thread, under the stream lock where it
+ * says so. */
+#include "sdk/pipeline/stream.h"
+
+#include "sdk/base/clock.h"
+#include "sdk/base/memory.h"
+#include "sdk/pipeline/worker.h"
+
+static bool locked_for_fork;
+
+/* ---- fates ---- */
+
+static void add_to_outcome(struct clew__outcome *outcome, enum clew__fate fate, uint64_t spans) {
+    switch (fate) {
+    case CLEW__FATE_EXPORTED:
+        outcome->delivered += spans;
+        break;
+    case CLEW__FATE_REJECTED:
+        outcome->rejected += spans;
+        break;
+    case CLEW__FATE_UNKNOWN:
+        outcome->unknown += spans;
+        break;
+    case CLEW__FATE_SPOOLED:
+        outcome->spooled += spans;
+        break;
+    default:
+        outcome->failed += spans;
+        break;
+    }
+}
+
+/* Epochs are numbered around: a ticket is never two thousand million flushes old. */
+static bool is_covered(const struct clew__ticket *ticket, uint32_t epoch) {
+    return (int32_t)(epoch - ticket->epoch) <= 0;
+}
+
+void clew__stream_settle(struct clew__stream *stream, uint32_t epoch, enum clew__fate fate, uint64_t spans) {
+    if (spans == 0)
+        return;
+    atomic_fetch_add_explicit(&stream->fates[fate], spans, memory_order_release);
+    for (struct clew__ticket *ticket = stream->tickets; ticket; ticket = ticket->next)
+        if (is_covered(ticket, epoch)) {
+            add_to_outcome(&ticket->outcome, fate, spans);
+            atomic_fetch_sub_explicit(&ticket->open, spans, memory_order_release);
+        }
+}
+
+/* ---- who waits ---- */
+
+void clew__stream_ask(struct clew__task *task, struct clew__ticket *ticket, uint64_t deadline) {
+    struct clew__stream *stream = (struct clew__stream *)task;
+    clew__stream_collect(stream, deadline);
+    clew__lock_acquire(&clew__stream_lock);
+    if (stream->is_epoch_used)
+        stream->epoch++;
+    stream->is_epoch_used = false;
+    ticket->epoch = stream->epoch - 1;
+    atomic_store(&ticket->open,
+                 (uint64_t)atomic_load(&stream->queued) + atomic_load(&stream->in_flight_count));
+    ticket->next = stream->tickets;
+    stream->tickets = ticket;
+    clew__lock_release(&clew__stream_lock);
+}
+
+/* At the deadline: what is in flight may have arrived, what is queued was not sent in time. */
+void clew__stream_take_back(struct clew__task *task, struct clew__ticket *ticket) {
+    struct clew__stream *stream = (struct clew__stream *)task;
+    struct clew__ticket **link = &stream->tickets;
+    uint64_t open, sent = 0;
+    clew__lock_acquire(&clew__stream_lock);
+    while (*link != ticket)
+        link = &(*link)->next;
+    *link = ticket->next;
+    open = atomic_load(&ticket->open);
+    if (open && is_covered(ticket, stream->in_flight_epoch))
+        sent = atomic_load(&stream->in_flight_count);
+    clew__lock_release(&clew__stream_lock);
+    ticket->outcome.unknown += sent;
+    ticket->outcome.failed += open - sent;
+}
+
+/* ---- books ---- */
+
+static uint64_t fate_of(struct clew__stream *stream, enum clew__fate fate) {
+    return atomic_load_explicit(&stream->fates[fate], memory_order_acquire);
+}
+
+/* An exporter that is gone has left its last ones. */
+static void spool_stats(struct clew__stream *stream, clew_spool_stats *out) {
+    if (!stream->exporter.spool_stats)
+        return;
+    atomic_fetch_add(&stream->visitors, 1);
+    if (!atomic_load(&stream->is_leaving)) {
+        stream->exporter.spool_stats(stream->exporter.self, out);
+    } else {
+        clew__lock_acquire(&clew__stream_lock);
+        *out = stream->spool;
+        clew__lock_release(&clew__stream_lock);
+    }
+    atomic_fetch_sub(&stream->visitors, 1);
+}
+
+void clew__stream_stats(struct clew__stream *stream, clew_pipeline_stats *out) {
+    uint64_t uncounted, recovered;
+    /* What threads hold counts as pending; what was appended behind the back of a close is dropped here. */
+    clew__stream_collect(stream, 0);
+    if (atomic_load_explicit(&stream->task.phase, memory_order_acquire) == CLEW__CLOSED)
+        clew__stream_drop_queue(stream);
+    out->name = stream->exporter.name;
+    spool_stats(stream, &out->spool);
+    clew__lock_acquire(&clew__stream_lock);
+    out->pending = (uint64_t)atomic_load(&stream->queued) + atomic_load(&stream->in_flight_count);
+    out->exported = fate_of(stream, CLEW__FATE_EXPORTED);
+    out->rejected = fate_of(stream, CLEW__FATE_REJECTED);
+    out->unknown = fate_of(stream, CLEW__FATE_UNKNOWN);
+    out->spooled = fate_of(stream, CLEW__FATE_SPOOLED);
+    for (int i = 0; i < CLEW_FAILURES; i++) {
+        out->failed_by[i] = fate_of(stream, (enum clew__fate)(CLEW__FATE_FAILED + i));
+        out->failed += out->failed_by[i];
+    }
+    out->dropped_queue_full = fate_of(stream, CLEW__FATE_DROPPED_QUEUE_FULL);
+    out->dropped_memory = fate_of(stream, CLEW__FATE_DROPPED_MEMORY);
+    out->dropped_shutdown = fate_of(stream, CLEW__FATE_DROPPED_SHUTDOWN);
+    clew__lock_release(&clew__stream_lock);
+    uncounted = atomic_load_explicit(&stream->uncounted, memory_order_acquire);
+    recovered = atomic_load_explicit(&stream->recovered, memory_order_acquire);
+    out->recovered = recovered;
+    out->not_sampled = clew__account_sum(stream->number, CLEW__NOT_SAMPLED);
+    out->dropped_queue_full += clew__account_sum(stream->number, CLEW__DROPPED_QUEUE_FULL);
+    out->dropped_memory += clew__account_sum(stream->number, CLEW__DROPPED_MEMORY) + uncounted;
+    out->dropped_shutdown += clew__account_sum(stream->number, CLEW__DROPPED_SHUTDOWN);
+    out->offered = clew__account_sum(stream->number, CLEW__OFFERED) + uncounted + recovered;
+}
+
+/* ---- fork ---- */
+
+void clew__stream_before_fork(void) {
+    locked_for_fork = clew__lock_acquire_bounded(&clew__stream_lock);
+    clew__chunk_before_fork();
+}
+
+void clew__stream_after_fork_in_parent(void) {
+    clew__chunk_after_fork_in_parent();
+    if (locked_for_fork)
+        clew__lock_release(&clew__stream_lock);
+}
+
+void clew__stream_reset_lock(void) {
+    clew__chunk_after_fork_in_child();
+    clew__lock_release(&clew__stream_lock);
+}
+
+/* The parent will send what is queued here. */
+void clew__stream_after_fork_in_child(struct clew__task *task) {
+    struct clew__stream *stream = (struct clew__stream *)task;
+    clew__stream_collect(stream, 0);
+    if (stream->tail)
+        stream->tail->next = stream->staged;
+    else
+        stream->head = stream->staged;
+    for (struct clew__chunk *chunk = stream->head, *next; chunk; chunk = next) {
+        next = chunk->next;
+        clew__chunk_free(chunk);
+    }
+    stream->head = stream->tail = stream->staged = stream->staged_tail = NULL;
+    if (stream->exporter.forked)
+        stream->exporter.forked(stream->exporter.self);
+    clew__outgoing_unref(stream->in_flight);
+    stream->in_flight = NULL;
+    stream->credits = stream->options.max_queue_size;
+    stream->bytes = 0;
+    stream->staged_spans = 0;
+    stream->tickets = NULL; /* of threads that are gone */
+    stream->is_calling = stream->is_under_way = false;
+    atomic_store(&stream->wants_room, false);
+    atomic_store(&stream->visitors, 0);
+    stream->last_tick = clew__monotonic_nano();
+    stream->said_dropped = 0;
+    memset(&stream->spool, 0, sizeof stream->spool);
+    atomic_store(&stream->queued, 0);
+    atomic_store(&stream->in_flight_count, 0);
+    for (int i = 0; i < CLEW__FATES; i++)
+        atomic_store(&stream->fates[i], 0);
+    atomic_store(&stream->uncounted, 0);
+    atomic_store(&stream->recovered, 0);
+}
