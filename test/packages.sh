@@ -10,6 +10,9 @@ command:cmake cmake
 command:pkg-config pkg-config
 module:uuid uuid-dev
 module:libcurl libcurl4-openssl-dev
+module:zlib zlib1g-dev
+module:libzstd libzstd-dev
+module:libisal libisal-dev
 module:libevent_extra libevent-dev
 "
 needs_to_test="

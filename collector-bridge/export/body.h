@@ -13,7 +13,7 @@ struct clew__body {
     const uint8_t *data; /* as it travels */
     size_t size;
     size_t spans;
-    bool compressed; /* with the encoding of the settings; not when that would have gained nothing */
+    bool compressed; /* with the encoding of the settings; not when that gained nothing or had no memory */
 };
 
 struct clew__bodies;
@@ -26,8 +26,8 @@ void clew__bodies_free(struct clew__bodies *bodies);
 void clew__bodies_begin(struct clew__bodies *bodies, clew_bytes request, size_t spans);
 
 /* The next piece. CLEW_OK; CLEW_ELIMIT: `out->spans` spans are passed over, each of them larger than the
- * limit by itself; CLEW_ENOMEM: nothing could be encoded; CLEW_EFORMAT: the request is none. CLEW_ESHUTDOWN:
- * there is none left. */
+ * limit by itself; CLEW_ENOMEM: `out->spans` spans could not be encoded; CLEW_EFORMAT: from here on the
+ * request is none. CLEW_ESHUTDOWN: there is none left. Metrics are not cut: they go whole or not at all. */
 int clew__bodies_next(struct clew__bodies *bodies, struct clew__body *out);
 
 /* The receiver found the last piece too large: goes back to its beginning, and from here to the end of the
@@ -36,5 +36,8 @@ bool clew__bodies_halve(struct clew__bodies *bodies);
 
 /* Nothing of the batch is needed any more; gives back what is large. Any number of times. */
 void clew__bodies_end(struct clew__bodies *bodies);
+
+/* For the child of a fork: as the end, but leaves behind what may be half changed. Frees nothing. */
+void clew__bodies_forget(struct clew__bodies *bodies);
 
 #endif

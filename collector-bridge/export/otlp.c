@@ -450,6 +450,7 @@ static clew_export_outcome on_cancel(void *self) {
 static void on_forked(void *self) {
     struct otlp *otlp = self;
     otlp->transport->kind->forget(otlp->transport);
+    clew__bodies_forget(otlp->bodies);
     otlp->has_piece = false;
     otlp->state = IDLE; /* the batch is the parent's */
 }

@@ -1,0 +1,122 @@
+/* Bodies and answers when memory runs out: each allocation fails in turn. */
+#include "collector-bridge/export/body.h"
+#include "collector-bridge/export/compress.h"
+
+#include "sdk/base/memory.h"
+#include "test/unit/export/requests.h"
+
+#include <clew/diagnostics.h>
+
+#define ALLOCATIONS_MAX 200 /* more than any scenario here makes */
+#define SPANS 200
+
+static int allowed = -1; /* allocations until one fails; negative: none fails */
+static bool failed;
+
+static bool may_allocate(void) {
+    if (allowed < 0)
+        return true;
+    if (allowed-- > 0)
+        return true;
+    allowed = -1;
+    failed = true;
+    return false;
+}
+
+static void *allocate(void *user, size_t size) {
+    (void)user;
+    return may_allocate() ? malloc(size) : NULL;
+}
+
+static void *reallocate(void *user, void *block, size_t size) {
+    (void)user;
+    return may_allocate() ? realloc(block, size) : NULL;
+}
+
+static void release(void *user, void *block) {
+    (void)user;
+    free(block);
+}
+
+static struct clew__writer request;
+
+static void prepare(void) {
+    static const clew_allocator failing = {allocate, reallocate, release, NULL};
+    cr_assert_eq(clew_set_allocator(&failing), CLEW_OK);
+    request = growing_writer();
+    write_many(&request, 1, 2, SPANS / 2, 30);
+}
+
+/* Fails each allocation of the scenario in turn, until none is left to fail. */
+static void fail_each(void (*scenario)(void)) {
+    for (int i = 0;; i++) {
+        cr_assert_lt(i, ALLOCATIONS_MAX);
+        allowed = i;
+        failed = false;
+        scenario();
+        allowed = -1;
+        cr_assert_eq(clew__budget_used(), 0, "allocation %d", i);
+        if (!failed)
+            break;
+        cr_assert_geq(i, 0);
+    }
+}
+
+static struct clew__otlp_settings settings;
+
+/* All spans are accounted for: sent, too large or lost for want of memory. */
+static void make_bodies(void) {
+    struct clew__bodies *bodies = clew__bodies_new(&settings);
+    struct clew__body body;
+    size_t spans = 0;
+    int status;
+    if (!bodies)
+        return;
+    clew__bodies_begin(bodies, (clew_bytes){request.data, request.size}, SPANS);
+    while ((status = clew__bodies_next(bodies, &body)) != CLEW_ESHUTDOWN) {
+        cr_assert(status == CLEW_OK || (status == CLEW_ENOMEM && failed), "status %d", status);
+        spans += body.spans;
+    }
+    cr_assert_eq(spans, SPANS);
+    clew__bodies_end(bodies);
+    clew__bodies_free(bodies);
+}
+
+Test(no_memory, bodies_survive_it, .init = prepare) {
+    static const clew_otlp_protocol protocols[] = {CLEW_OTLP_HTTP_PROTOBUF, CLEW_OTLP_HTTP_JSON};
+    static const uint64_t limits[] = {1u << 20, 5000};
+    for (size_t i = 0; i < 4; i++)
+        for (clew_compression c = CLEW_COMPRESSION_NONE; c <= CLEW_COMPRESSION_ZSTD; c++) {
+            settings.protocol = protocols[i / 2];
+            settings.max_request_bytes = limits[i % 2];
+            settings.compression = c;
+            fail_each(make_bodies);
+        }
+    growing_free(&request);
+    CLEW_NO_LEAKS();
+}
+
+static clew_bytes packed;
+static enum clew__encoding encoding;
+
+static void expand(void) {
+    struct clew__expanded expanded;
+    int status = clew__expand(encoding, packed.data, packed.size, 1u << 20, &expanded);
+    cr_assert_eq(status, failed ? CLEW_ENOMEM : CLEW_OK);
+    clew__expanded_free(&expanded);
+}
+
+Test(no_memory, expanding_survives_it, .init = prepare) {
+    for (encoding = CLEW__ENCODING_IDENTITY; encoding <= CLEW__ENCODING_ZSTD; encoding++) {
+        struct clew__compressor *compressor = clew__compressor_new(encoding);
+        struct clew__writer copy = growing_writer();
+        cr_assert_eq(clew__compress(compressor, request.data, request.size, &packed), CLEW_OK);
+        clew__write_raw(&copy, packed.data, packed.size);
+        packed.data = copy.data;
+        clew__compressor_free(compressor);
+        fail_each(expand);
+        growing_free(&copy);
+    }
+    growing_free(&request);
+    CLEW_NO_LEAKS();
+}
