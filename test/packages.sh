@@ -20,6 +20,9 @@ command:g++ g++
 module:criterion libcriterion-dev
 module:libprotobuf-c libprotobuf-c-dev
 command:protoc-c protobuf-c-compiler
+module:libnghttp2 libnghttp2-dev
+module:zlib zlib1g-dev
+module:libzstd libzstd-dev
 "
 needs_of_peers="
 command:curl curl
