@@ -61,6 +61,7 @@ static int find_span(struct clew__split *place, enum entered *entered) {
     struct clew__wire message;
     *entered = SAME_SCOPE;
     while (place->scope.rest.at == place->scope.rest.end) {
+        struct clew__split before = *place;
         int status;
         if (take(&place->resource, &message)) {
             *entered = *entered == SAME_SCOPE ? NEW_SCOPE : *entered;
@@ -71,8 +72,10 @@ static int find_span(struct clew__split *place, enum entered *entered) {
         } else {
             return CLEW_ESHUTDOWN;
         }
-        if (status != CLEW_OK)
+        if (status != CLEW_OK) {
+            *place = before;
             return status;
+        }
     }
     return CLEW_OK;
 }

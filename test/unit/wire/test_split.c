@@ -171,3 +171,15 @@ Test(split, malformed_requests_are_refused) {
         cr_assert_eq(status, CLEW_EFORMAT, "request %zu: %d", i, status);
     }
 }
+
+Test(split, what_is_malformed_shows_after_the_spans_before_it) {
+    /* A scope with one span, then one with a span that is cut. */
+    static const uint8_t request[] = {0x0A, 0x08, 0x12, 0x02, 0x12, 0x00, 0x12, 0x02, 0x12, 0x05};
+    struct clew__split_piece piece;
+    struct clew__split split;
+    cr_assert_eq(clew__split_begin(&split, request, sizeof request), CLEW_OK);
+    cr_assert_eq(clew__split_next(&split, SIZE_MAX, SIZE_MAX, &piece), CLEW_OK);
+    cr_assert_eq(piece.spans, 1);
+    cr_assert_eq(clew__split_next(&split, SIZE_MAX, SIZE_MAX, &piece), CLEW_EFORMAT);
+    cr_assert_eq(clew__split_next(&split, SIZE_MAX, SIZE_MAX, &piece), CLEW_EFORMAT);
+}
