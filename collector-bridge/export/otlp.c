@@ -529,7 +529,11 @@ int clew__otlp_exporter_over(clew__transport_maker make, const clew_otlp_options
 }
 
 static struct clew__transport *make_transport(const struct clew__otlp_settings *settings) {
-    return clew__http_new(settings);
+    if (settings->protocol != CLEW_OTLP_GRPC)
+        return clew__http_new(settings);
+    clew_log(CLEW_LOG_ERROR, "otlp_protocol", "this build has no gRPC: nothing can go to %s",
+             settings->shown);
+    return NULL;
 }
 
 int clew_otlp_exporter(const clew_otlp_options *options, clew_exporter *out) {

@@ -10,8 +10,12 @@ const char *clew__endpoint_fault_text(enum clew__endpoint_fault fault) {
         return "valid";
     case CLEW__ENDPOINT_NO_SCHEME:
         return "it starts with neither http:// nor https://";
+    case CLEW__ENDPOINT_BAD_SCHEME:
+        return "its scheme is none of http, https, dns and unix";
     case CLEW__ENDPOINT_NO_HOST:
         return "it names no host";
+    case CLEW__ENDPOINT_NO_PATH:
+        return "it names no path of a socket";
     case CLEW__ENDPOINT_BAD_HOST:
         return "its host is malformed";
     case CLEW__ENDPOINT_BAD_PORT:
@@ -37,17 +41,10 @@ static size_t span_before(struct clew__slice text, const char *stops) {
     return size;
 }
 
-struct url {
-    struct clew__slice scheme; /* with :// */
-    struct clew__slice user;   /* without the @; data is NULL when there is none */
-    struct clew__slice host;   /* with the brackets of an IPv6 address */
-    struct clew__slice port;   /* with its colon */
-    struct clew__slice path;
-    struct clew__slice query; /* with its ? */
-};
-
-static bool port_valid(struct clew__slice port) {
+/* With its colon; 0 when there is none. */
+static bool read_port(struct clew__slice port, uint16_t *out) {
     unsigned number = 0;
+    *out = 0;
     if (!clew__slice_consume(&port, ':'))
         return true;
     if (port.size == 0 || port.size > 5)
@@ -57,10 +54,11 @@ static bool port_valid(struct clew__slice port) {
             return false;
         number = number * 10 + (unsigned)(port.data[i] - '0');
     }
+    *out = (uint16_t)number;
     return number >= 1 && number <= 65535;
 }
 
-static enum clew__endpoint_fault read_authority(struct clew__slice authority, struct url *url) {
+enum clew__endpoint_fault clew__endpoint_read_authority(struct clew__slice authority, struct clew__url *url) {
     const char *at = authority.size ? (const char *)memrchr(authority.data, '@', authority.size) : NULL;
     url->user = clew__slice_of(NULL, 0);
     if (at) {
@@ -86,10 +84,10 @@ static enum clew__endpoint_fault read_authority(struct clew__slice authority, st
             return CLEW__ENDPOINT_BAD_HOST;
     }
     url->port = authority;
-    return port_valid(url->port) ? CLEW__ENDPOINT_OK : CLEW__ENDPOINT_BAD_PORT;
+    return read_port(url->port, &url->port_number) ? CLEW__ENDPOINT_OK : CLEW__ENDPOINT_BAD_PORT;
 }
 
-static enum clew__endpoint_fault read_url(struct clew__slice text, struct url *url) {
+enum clew__endpoint_fault clew__endpoint_read(struct clew__slice text, struct clew__url *url) {
     for (size_t i = 0; i < text.size; i++) {
         if ((unsigned char)text.data[i] <= ' ' || text.data[i] == 0x7f)
             return CLEW__ENDPOINT_BAD_CHARACTER;
@@ -98,7 +96,8 @@ static enum clew__endpoint_fault read_url(struct clew__slice text, struct url *u
         return CLEW__ENDPOINT_NO_SCHEME;
     text.size = span_before(text, "#");
     url->scheme = clew__slice_take(&text, span_before(text, "/") + 2);
-    enum clew__endpoint_fault fault = read_authority(clew__slice_take(&text, span_before(text, "/?")), url);
+    enum clew__endpoint_fault fault =
+        clew__endpoint_read_authority(clew__slice_take(&text, span_before(text, "/?")), url);
     url->path = clew__slice_take(&text, span_before(text, "?"));
     url->query = text;
     return fault;
@@ -118,9 +117,9 @@ static void append(char *out, size_t capacity, size_t *used, struct clew__slice 
 
 static enum clew__endpoint_fault write_url(struct clew__slice text, const char *suffix, char *out,
                                            size_t capacity) {
-    struct url url;
+    struct clew__url url;
     size_t used = 0;
-    enum clew__endpoint_fault fault = read_url(text, &url);
+    enum clew__endpoint_fault fault = clew__endpoint_read(text, &url);
     if (fault != CLEW__ENDPOINT_OK)
         return fault;
     append(out, capacity, &used, url.scheme);
@@ -138,8 +137,9 @@ static enum clew__endpoint_fault write_url(struct clew__slice text, const char *
     return used < capacity ? CLEW__ENDPOINT_OK : CLEW__ENDPOINT_TOO_LONG;
 }
 
-enum clew__endpoint_fault clew__endpoint_from_base(struct clew__slice text, char *out, size_t capacity) {
-    return write_url(text, "v1/traces", out, capacity);
+enum clew__endpoint_fault clew__endpoint_from_base(struct clew__slice text, const char *path, char *out,
+                                                   size_t capacity) {
+    return write_url(text, path, out, capacity);
 }
 
 enum clew__endpoint_fault clew__endpoint_from_url(struct clew__slice text, char *out, size_t capacity) {
@@ -147,8 +147,8 @@ enum clew__endpoint_fault clew__endpoint_from_url(struct clew__slice text, char 
 }
 
 bool clew__endpoint_take_user(char *url, char *out) {
-    struct url parts;
-    if (read_url(clew__slice_text(url), &parts) != CLEW__ENDPOINT_OK || !parts.user.data)
+    struct clew__url parts;
+    if (clew__endpoint_read(clew__slice_text(url), &parts) != CLEW__ENDPOINT_OK || !parts.user.data)
         return false;
     memcpy(out, parts.user.data, parts.user.size);
     out[parts.user.size] = '\0';
@@ -179,8 +179,8 @@ void clew__endpoint_show(struct clew__slice text, char *out, size_t capacity) {
 }
 
 bool clew__endpoint_is_loopback(struct clew__slice text) {
-    struct url url;
-    if (read_url(text, &url) != CLEW__ENDPOINT_OK)
+    struct clew__url url;
+    if (clew__endpoint_read(text, &url) != CLEW__ENDPOINT_OK)
         return false;
     /* Of names that start with "127." only addresses are this machine: no letters, no further text. */
     bool numeric = true;
@@ -189,6 +189,27 @@ bool clew__endpoint_is_loopback(struct clew__slice text) {
             numeric && ((url.host.data[i] >= '0' && url.host.data[i] <= '9') || url.host.data[i] == '.');
     return (url.host.size == 9 && starts_with(url.host, "localhost")) ||
            clew__slice_equals(url.host, "[::1]") || (numeric && starts_with(url.host, "127."));
+}
+
+bool clew__endpoint_is_socket(struct clew__slice text) {
+    return starts_with(text, "unix:");
+}
+
+enum clew__endpoint_fault clew__endpoint_read_socket(struct clew__slice text, struct clew__slice *path) {
+    clew__slice_take(&text, sizeof "unix:" - 1);
+    if (starts_with(text, "//")) {
+        clew__slice_take(&text, 2);
+        if (text.size && text.data[0] != '/')
+            return CLEW__ENDPOINT_BAD_HOST;
+    }
+    for (size_t i = 0; i < text.size; i++) {
+        if ((unsigned char)text.data[i] < ' ' || text.data[i] == 0x7f)
+            return CLEW__ENDPOINT_BAD_CHARACTER;
+    }
+    if (text.size == 0)
+        return CLEW__ENDPOINT_NO_PATH;
+    *path = text;
+    return text.size < CLEW__ENDPOINT_SOCKET_MAX ? CLEW__ENDPOINT_OK : CLEW__ENDPOINT_TOO_LONG;
 }
 
 bool clew__endpoint_is_https(struct clew__slice url) {

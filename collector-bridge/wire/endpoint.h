@@ -6,13 +6,19 @@
 
 #include "sdk/base/slice.h"
 
+#include <stdint.h>
+
 /* The longest URL, terminator included; the longest that all common servers take. */
 #define CLEW__ENDPOINT_MAX 8000
+/* The longest path of a Unix socket, terminator included (unix(7)). */
+#define CLEW__ENDPOINT_SOCKET_MAX 108
 
 enum clew__endpoint_fault {
     CLEW__ENDPOINT_OK = 0,
-    CLEW__ENDPOINT_NO_SCHEME, /* neither http:// nor https:// */
+    CLEW__ENDPOINT_NO_SCHEME,  /* neither http:// nor https:// */
+    CLEW__ENDPOINT_BAD_SCHEME, /* of gRPC: one that is not known */
     CLEW__ENDPOINT_NO_HOST,
+    CLEW__ENDPOINT_NO_PATH,       /* of a Unix socket */
     CLEW__ENDPOINT_BAD_HOST,      /* an IPv6 address without brackets, or with only one */
     CLEW__ENDPOINT_BAD_PORT,      /* not 1 to 65535 */
     CLEW__ENDPOINT_BAD_CHARACTER, /* a space or a control character */
@@ -20,11 +26,32 @@ enum clew__endpoint_fault {
 };
 const char *clew__endpoint_fault_text(enum clew__endpoint_fault fault);
 
+/* The parts of a URL, as they stand in it. */
+struct clew__url {
+    struct clew__slice scheme; /* with :// */
+    struct clew__slice user;   /* without the @; data is NULL when there is none */
+    struct clew__slice host;   /* with the brackets of an IPv6 address */
+    struct clew__slice port;   /* with its colon */
+    uint16_t port_number;      /* 0: none is named */
+    struct clew__slice path;
+    struct clew__slice query; /* with its ? */
+};
+
+/* An http:// or https:// URL; and user, host and port alone, whose other parts are not touched. */
+enum clew__endpoint_fault clew__endpoint_read(struct clew__slice text, struct clew__url *url);
+enum clew__endpoint_fault clew__endpoint_read_authority(struct clew__slice authority, struct clew__url *url);
+
+/* unix:path or unix:///path: what starts with unix:, and its path. */
+bool clew__endpoint_is_socket(struct clew__slice text);
+enum clew__endpoint_fault clew__endpoint_read_socket(struct clew__slice text, struct clew__slice *path);
+
 /* Each writes the URL to send to, terminated, or returns what is wrong with the text. A fragment is left out;
  * nothing else is changed: no port is filled in. */
 
-/* A base, as in OTEL_EXPORTER_OTLP_ENDPOINT: v1/traces is appended to its path, with one slash between. */
-enum clew__endpoint_fault clew__endpoint_from_base(struct clew__slice text, char *out, size_t capacity);
+/* A base, as in OTEL_EXPORTER_OTLP_ENDPOINT: `path` (v1/traces) is appended to its own, with one slash
+ * between. */
+enum clew__endpoint_fault clew__endpoint_from_base(struct clew__slice text, const char *path, char *out,
+                                                   size_t capacity);
 /* The whole URL, as in OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: only an empty path becomes "/". */
 enum clew__endpoint_fault clew__endpoint_from_url(struct clew__slice text, char *out, size_t capacity);
 

@@ -58,7 +58,7 @@ static const struct fault faults[] = {
     {"OTEL_EXPORTER_OTLP_TIMEOUT", "-1", "10000", NULL},
     {"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "10s", "10000", NULL},
     {"OTEL_EXPORTER_OTLP_PROTOCOL", "carrier/pigeon", "http/protobuf", NULL},
-    {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc", "http/protobuf", NULL},
+    {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/xml", "http/protobuf", NULL},
 };
 
 /* ---- the child ---- */

@@ -7,7 +7,8 @@
 static char url[CLEW__ENDPOINT_MAX];
 
 static const char *base(const char *text) {
-    enum clew__endpoint_fault fault = clew__endpoint_from_base(clew__slice_text(text), url, sizeof url);
+    enum clew__endpoint_fault fault =
+        clew__endpoint_from_base(clew__slice_text(text), "v1/traces", url, sizeof url);
     return fault ? clew__endpoint_fault_text(fault) : url;
 }
 
@@ -100,10 +101,11 @@ Test(endpoint, ports_are_numbers_from_1_to_65535) {
 Test(endpoint, url_fits_exactly_or_is_too_long) {
     struct clew__slice text = clew__slice_text("http://c");
     size_t size = strlen("http://c/v1/traces") + 1;
-    cr_assert_eq(clew__endpoint_from_base(text, url, size), CLEW__ENDPOINT_OK);
+    cr_assert_eq(clew__endpoint_from_base(text, "v1/traces", url, size), CLEW__ENDPOINT_OK);
     cr_assert_str_eq(url, "http://c/v1/traces");
     for (size_t less = 0; less < size; less++)
-        cr_assert_eq(clew__endpoint_from_base(text, url, less), CLEW__ENDPOINT_TOO_LONG, "%zu", less);
+        cr_assert_eq(clew__endpoint_from_base(text, "v1/traces", url, less), CLEW__ENDPOINT_TOO_LONG, "%zu",
+                     less);
 }
 
 Test(endpoint, user_and_password_are_taken_out) {

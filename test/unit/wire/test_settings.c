@@ -26,6 +26,8 @@ static void clear_environment(void) {
         unsetenv(name);
         snprintf(name, sizeof name, "OTEL_EXPORTER_OTLP_TRACES_%s", names[i]);
         unsetenv(name);
+        snprintf(name, sizeof name, "OTEL_EXPORTER_OTLP_METRICS_%s", names[i]);
+        unsetenv(name);
     }
     said[0] = '\0';
     clew_set_log_callback(on_message, NULL);
@@ -260,51 +262,280 @@ Test(settings, more_headers_than_the_limit_are_left_out) {
     done();
 }
 
-Test(settings, other_protocols_are_named_and_http_protobuf_is_used) {
-    env("PROTOCOL", "grpc");
+static clew_otlp_protocol protocol_of(const char *text) {
+    env("PROTOCOL", text);
     make(NULL);
+    clew_otlp_protocol protocol = settings.protocol;
+    clew__otlp_settings_fini(&settings);
+    return protocol;
+}
+
+Test(settings, protocols_are_those_of_the_specification_in_any_case) {
+    cr_assert_eq(protocol_of("http/protobuf"), CLEW_OTLP_HTTP_PROTOBUF);
+    cr_assert_eq(protocol_of("HTTP/JSON"), CLEW_OTLP_HTTP_JSON);
+    cr_assert_eq(protocol_of("gRPC"), CLEW_OTLP_GRPC);
+    cr_assert_str_eq(said, "");
+    CLEW_NO_LEAKS();
+}
+
+Test(settings, wrong_protocol_is_named_and_the_next_best_is_used) {
+    env("TRACES_PROTOCOL", "carrier-pigeon");
+    cr_assert_eq(protocol_of("grpc"), CLEW_OTLP_GRPC);
     cr_assert_eq(lines_said(), 1);
-    cr_assert(strstr(said, "OTEL_EXPORTER_OTLP_PROTOCOL=\"grpc\""));
-    cr_assert(strstr(said, "http/protobuf is used"));
-    cr_assert_str_eq(settings.url, "http://localhost:4318/v1/traces");
-    done();
+    cr_assert(strstr(said, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=\"carrier-pigeon\""));
+    cr_assert(strstr(said, "grpc is used, of OTEL_EXPORTER_OTLP_PROTOCOL"));
+    cr_assert_eq(protocol_of("http"), CLEW_OTLP_HTTP_PROTOBUF);
+    cr_assert(strstr(said, "PROTOCOL=\"http\" is no protocol of OTLP; http/protobuf is used, the default"));
+    CLEW_NO_LEAKS();
 }
 
 Test(settings, protocol_of_the_signal_beats_the_general_one) {
-    env("PROTOCOL", "grpc");
     env("TRACES_PROTOCOL", "HTTP/Protobuf");
-    make(NULL);
+    cr_assert_eq(protocol_of("grpc"), CLEW_OTLP_HTTP_PROTOBUF);
     cr_assert_str_eq(said, "");
-    done();
+    CLEW_NO_LEAKS();
 }
 
 Test(settings, protocol_in_code_silences_the_variables) {
     clew_otlp_options options = clew_otlp_options_default();
     env("PROTOCOL", "carrier-pigeon");
-    options.protocol = CLEW_OTLP_HTTP_PROTOBUF;
+    options.protocol = CLEW_OTLP_HTTP_JSON;
     make(&options);
+    cr_assert_eq(settings.protocol, CLEW_OTLP_HTTP_JSON);
     cr_assert_str_eq(said, "");
     done();
 }
 
-Test(settings, gzip_is_named_as_not_supported) {
-    env("COMPRESSION", "gzip");
-    make(NULL);
-    cr_assert(strstr(said, "OTEL_EXPORTER_OTLP_COMPRESSION=\"gzip\" is not supported yet"));
+Test(settings, numbers_in_code_that_are_no_choices_are_named) {
+    clew_otlp_options options = clew_otlp_options_default();
+    options.protocol = (clew_otlp_protocol)99;
+    options.compression = (clew_compression)-1;
+    make(&options);
+    cr_assert_eq(settings.protocol, CLEW_OTLP_HTTP_PROTOBUF);
+    cr_assert_eq(settings.compression, CLEW_COMPRESSION_NONE);
+    cr_assert_eq(lines_said(), 2);
     done();
 }
 
-Test(settings, no_compression_is_silent_and_an_unknown_one_is_named) {
-    env("TRACES_COMPRESSION", "None");
-    env("COMPRESSION", "gzip");
+static clew_compression compression_of(const char *special, const char *general) {
+    env("TRACES_COMPRESSION", special);
+    env("COMPRESSION", general);
     make(NULL);
-    cr_assert_str_eq(said, "");
+    clew_compression compression = settings.compression;
     clew__otlp_settings_fini(&settings);
-    env("TRACES_COMPRESSION", "brotli");
-    env("COMPRESSION", "none");
-    make(NULL);
+    return compression;
+}
+
+Test(settings, compressions_are_gzip_zstd_and_none) {
+    cr_assert_eq(compression_of("", "GZIP"), CLEW_COMPRESSION_GZIP);
+    cr_assert_eq(compression_of("", "zstd"), CLEW_COMPRESSION_ZSTD);
+    cr_assert_eq(compression_of("None", "gzip"), CLEW_COMPRESSION_NONE);
+    cr_assert_str_eq(said, "");
+    cr_assert_eq(compression_of("brotli", "gzip"), CLEW_COMPRESSION_GZIP);
     cr_assert(strstr(said, "TRACES_COMPRESSION=\"brotli\""));
+    cr_assert(strstr(said, "gzip is used, of OTEL_EXPORTER_OTLP_COMPRESSION"));
+    CLEW_NO_LEAKS();
+}
+
+Test(settings, metrics_have_variables_and_a_path_of_their_own) {
+    clew_otlp_options options = clew_otlp_options_default();
+    options.signal = CLEW_SIGNAL_METRICS;
+    env("TRACES_TIMEOUT", "1");
+    env("METRICS_TIMEOUT", "2");
+    env("TRACES_HEADERS", "a=1");
+    env("TRACES_ENDPOINT", "http://traces/x");
+    env("ENDPOINT", "http://c:4318");
+    make(&options);
+    cr_assert_eq(settings.signal, CLEW_SIGNAL_METRICS);
+    cr_assert_str_eq(settings.url, "http://c:4318/v1/metrics");
+    cr_assert_eq(settings.timeout_ms, 2);
+    cr_assert_eq(settings.header_count, 0);
     done();
+}
+
+Test(settings, limit_of_requests_is_64_mebibytes_or_what_the_program_says) {
+    clew_otlp_options options = clew_otlp_options_default();
+    make(&options);
+    cr_assert_eq(settings.max_request_bytes, 67108864);
+    clew__otlp_settings_fini(&settings);
+    options.max_request_bytes = 1000;
+    make(&options);
+    cr_assert_eq(settings.max_request_bytes, 1000);
+    done();
+}
+
+Test(settings, product_stands_before_the_exporter_in_the_user_agent) {
+    clew_otlp_options options = clew_otlp_options_default();
+    make(&options);
+    cr_assert_eq(strncmp(settings.user_agent, "OTel-OTLP-Exporter-C/", 21), 0);
+    clew__otlp_settings_fini(&settings);
+    options.user_agent = "shop/1.2";
+    make(&options);
+    cr_assert_eq(strncmp(settings.user_agent, "shop/1.2 OTel-OTLP-Exporter-C/", 30), 0);
+    clew__otlp_settings_fini(&settings);
+    options.user_agent = "shop\r\nx: y";
+    make(&options);
+    cr_assert_eq(strncmp(settings.user_agent, "OTel-OTLP-Exporter-C/", 21), 0);
+    cr_assert(strstr(said, "user_agent is not used"));
+    done();
+}
+
+/* ---- gRPC ---- */
+
+static void make_grpc(const char *endpoint) {
+    env("PROTOCOL", "grpc");
+    env("ENDPOINT", endpoint);
+    make(NULL);
+}
+
+static void check_grpc(const char *endpoint, const char *host, unsigned port, bool tls) {
+    make_grpc(endpoint);
+    cr_assert_str_eq(settings.host, host, "%s", endpoint);
+    cr_assert_eq(settings.port, port, "%s", endpoint);
+    cr_assert_eq(settings.tls, tls, "%s", endpoint);
+    cr_assert_null(settings.socket);
+    clew__otlp_settings_fini(&settings);
+}
+
+Test(settings, grpc_goes_to_port_4317_of_this_machine_by_default) {
+    check_grpc("", "localhost", 4317, false);
+    cr_assert_str_eq(said, "");
+    CLEW_NO_LEAKS();
+}
+
+Test(settings, scheme_of_a_grpc_endpoint_decides_about_tls) {
+    env("INSECURE", "true");
+    check_grpc("https://c:4317", "c", 4317, true);
+    check_grpc("HTTPS://c", "c", 443, true);
+    env("INSECURE", "false");
+    check_grpc("http://c:4317", "c", 4317, false);
+    check_grpc("http://c", "c", 80, false);
+    cr_assert_str_eq(said, "");
+    CLEW_NO_LEAKS();
+}
+
+Test(settings, grpc_endpoint_without_a_scheme_has_tls_unless_it_is_insecure) {
+    check_grpc("c:4317", "c", 4317, true);
+    check_grpc("dns:///c:4317", "c", 4317, true);
+    check_grpc("[::1]:4317", "::1", 4317, true);
+    env("INSECURE", "TRUE");
+    check_grpc("c:4317", "c", 4317, false);
+    env("TRACES_INSECURE", "false");
+    check_grpc("c:4317", "c", 4317, true);
+    cr_assert_str_eq(said, "");
+    env("TRACES_INSECURE", "1");
+    check_grpc("c:4317", "c", 4317, true);
+    cr_assert(strstr(said, "OTEL_EXPORTER_OTLP_TRACES_INSECURE=\"1\" is neither true nor false"));
+    CLEW_NO_LEAKS();
+}
+
+Test(settings, obsolete_name_of_insecure_is_heeded_after_the_others) {
+    env("SPAN_INSECURE", "true");
+    check_grpc("c:4317", "c", 4317, false);
+    env("INSECURE", "false");
+    check_grpc("c:4317", "c", 4317, true);
+    unsetenv("OTEL_EXPORTER_OTLP_SPAN_INSECURE");
+    CLEW_NO_LEAKS();
+}
+
+Test(settings, insecure_in_code_beats_the_variables) {
+    clew_otlp_options options = clew_otlp_options_default();
+    env("INSECURE", "false");
+    options.protocol = CLEW_OTLP_GRPC;
+    options.endpoint = "c:4317";
+    options.flags = CLEW_OTLP_INSECURE;
+    make(&options);
+    cr_assert_not(settings.tls);
+    cr_assert_str_eq(settings.authority, "c:4317");
+    done();
+}
+
+Test(settings, unix_sockets_are_endpoints_of_both_protocols) {
+    make_grpc("unix:///run/otel.sock");
+    cr_assert_str_eq(settings.socket, "/run/otel.sock");
+    cr_assert_str_eq(settings.authority, "localhost");
+    cr_assert_str_eq(settings.shown, "unix:///run/otel.sock");
+    cr_assert_not(settings.tls);
+    clew__otlp_settings_fini(&settings);
+    make_grpc("unix:otel.sock");
+    cr_assert_str_eq(settings.socket, "otel.sock");
+    clew__otlp_settings_fini(&settings);
+    env("PROTOCOL", "http/json");
+    env("TRACES_ENDPOINT", "unix:///run/otel.sock");
+    make(NULL);
+    cr_assert_str_eq(settings.socket, "/run/otel.sock");
+    cr_assert_str_eq(settings.url, "http://localhost/v1/traces");
+    cr_assert_str_eq(settings.shown, "unix:///run/otel.sock");
+    cr_assert_str_eq(said, "");
+    done();
+}
+
+Test(settings, path_of_a_grpc_endpoint_is_ignored_with_a_warning) {
+    check_grpc("http://c:4317/v1/traces", "c", 4317, false);
+    cr_assert_eq(lines_said(), 1);
+    cr_assert(strstr(said, "OTEL_EXPORTER_OTLP_ENDPOINT: gRPC has no use for the path"));
+    CLEW_NO_LEAKS();
+}
+
+Test(settings, wrong_grpc_endpoint_falls_back_to_the_next_and_says_so) {
+    env("TRACES_ENDPOINT", "grpc://c:4317");
+    check_grpc("http://general:4317", "general", 4317, false);
+    cr_assert_eq(lines_said(), 1);
+    cr_assert(strstr(said, "its scheme is none of http, https, dns and unix"));
+    cr_assert(strstr(said, "http://general:4317 of OTEL_EXPORTER_OTLP_ENDPOINT"));
+    check_grpc("http://c:99999", "localhost", 4317, false);
+    cr_assert(strstr(said, "http://localhost:4317, the default"));
+    CLEW_NO_LEAKS();
+}
+
+Test(settings, headers_of_grpc_are_lower_case_and_binary_ones_base64) {
+    env("HEADERS", "X-Key=Value,trace-BIN=%20a,x=caf%c3%a9");
+    make_grpc("http://User:pw@c:4317");
+    cr_assert_eq(settings.header_count, 3);
+    cr_assert_str_eq(settings.headers[0], "x-key: Value");
+    cr_assert_str_eq(settings.headers[1], "trace-bin: IGE=");
+    cr_assert_str_eq(settings.headers[2], "authorization: Basic VXNlcjpwdw==");
+    cr_assert(strstr(said, "header 3, x is left out: gRPC takes only ASCII"));
+    cr_assert_str_eq(settings.shown, "http://c:4317");
+    done();
+}
+
+Test(settings, headers_that_grpc_sets_itself_are_refused_by_name) {
+    static const char *const reserved[] = {"grpc-timeout", "GRPC-Encoding", "te",        "content-type",
+                                           "host",         "user-agent",    "connection"};
+    for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++) {
+        char list[64];
+        snprintf(list, sizeof list, "%s=1,a=2", reserved[i]);
+        env("HEADERS", list);
+        make_grpc("http://c:4317");
+        cr_assert_eq(settings.header_count, 1, "%s", reserved[i]);
+        clew__otlp_settings_fini(&settings);
+    }
+    cr_assert(strstr(said, "header 1, grpc-timeout is left out: the exporter sets it itself"));
+    env("HEADERS", ":path=1,a=2");
+    make_grpc("http://c:4317");
+    cr_assert_eq(settings.header_count, 1);
+    done();
+}
+
+Test(settings, port_of_the_other_protocol_is_worth_a_hint) {
+    env("PROTOCOL", "http/protobuf");
+    env("ENDPOINT", "http://c:4317");
+    make(NULL);
+    cr_assert_eq(lines_said(), 1);
+    cr_assert(strstr(said, "port 4317 is usually the one of OTLP/gRPC"));
+    cr_assert_str_eq(settings.url, "http://c:4317/v1/traces");
+    clew__otlp_settings_fini(&settings);
+    said[0] = '\0';
+    check_grpc("http://other:4318", "other", 4318, false);
+    cr_assert_eq(lines_said(), 0, "one line in ten seconds: %s", said);
+    CLEW_NO_LEAKS();
+}
+
+Test(settings, grpc_at_the_port_of_http_is_worth_a_hint) {
+    check_grpc("http://c:4318", "c", 4318, false);
+    cr_assert(strstr(said, "port 4318 is usually the one of OTLP/HTTP"));
+    CLEW_NO_LEAKS();
 }
 
 Test(settings, client_key_and_certificate_are_used_together) {
@@ -393,13 +624,17 @@ Test(settings, failed_allocation_is_an_error_and_leaks_nothing) {
     env("CERTIFICATE", "/dev/null");
     env("CLIENT_KEY", "/dev/null");
     env("CLIENT_CERTIFICATE", "/dev/null");
-    int error = CLEW_ENOMEM;
-    for (failing = 1; error != CLEW_OK; failing++) {
-        allocations = 0;
-        error = clew__otlp_settings_init(&settings, NULL);
-        cr_assert(error == CLEW_ENOMEM || error == CLEW_OK);
-        cr_assert_lt(failing, 100);
+    for (int grpc = 0; grpc < 2; grpc++) {
+        int error = CLEW_ENOMEM;
+        env("PROTOCOL", grpc ? "grpc" : "http/json");
+        for (failing = 1; error != CLEW_OK; failing++) {
+            allocations = 0;
+            error = clew__otlp_settings_init(&settings, NULL);
+            cr_assert(error == CLEW_ENOMEM || error == CLEW_OK);
+            cr_assert_lt(failing, 100);
+        }
+        cr_assert_gt(failing, 8);
+        clew__otlp_settings_fini(&settings);
     }
-    cr_assert_gt(failing, 8);
-    done();
+    CLEW_NO_LEAKS();
 }
