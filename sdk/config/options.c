@@ -54,6 +54,11 @@ static void load_limits(const clew_limits *given, clew_limits *out) {
 
 /* ---- batches ---- */
 
+static const struct clew__env_choice on_full[] = {
+    {"newest", CLEW_DROP_NEWEST},
+    {"oldest", CLEW_DROP_OLDEST},
+};
+
 static void load_batch(const clew_batch_options *given, clew_batch_options *out) {
     *out = clew_batch_options_default();
     if (given) {
@@ -65,6 +70,8 @@ static void load_batch(const clew_batch_options *given, clew_batch_options *out)
     out->max_export_batch_size = read_u32(BATCH_SIZE_VARIABLE, NULL, 1, CLEW__MAX_EXPORT_BATCH_SIZE);
     out->schedule_delay_ms = read_u32("OTEL_BSP_SCHEDULE_DELAY", NULL, 0, CLEW__SCHEDULE_DELAY_MS);
     out->export_timeout_ms = read_u32("OTEL_BSP_EXPORT_TIMEOUT", NULL, 0, CLEW__EXPORT_TIMEOUT_MS);
+    out->on_full = (clew_on_full)clew__env_enum("CLEW_BSP_ON_FULL", on_full, sizeof on_full / sizeof *on_full,
+                                                CLEW_DROP_NEWEST, "newest");
     /* Who only makes the queue smaller than the default batch has made no mistake. */
     clew__batch_options_clamp(out, clew__env_text(BATCH_SIZE_VARIABLE).size ? BATCH_SIZE_VARIABLE : NULL);
 }

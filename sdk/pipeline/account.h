@@ -34,9 +34,8 @@ enum clew__counter {
     CLEW__DROPPED_QUEUE_FULL,
     CLEW__DROPPED_MEMORY,
     CLEW__DROPPED_SHUTDOWN,
-    /* of a simple pipeline, whose exports end where the span ends */
+    /* of a custom processor, which is done where the span ends */
     CLEW__EXPORTED,
-    CLEW__FAILED,
 
     CLEW__COUNTERS = 7,
 };

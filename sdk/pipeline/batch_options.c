@@ -36,4 +36,9 @@ void clew__batch_options_correct(clew_batch_options *batch) {
                  "clew_batch_options.max_export_batch_size is 0; using %u", batch->max_export_batch_size);
     }
     clew__batch_options_clamp(batch, "clew_batch_options.max_export_batch_size");
+    if (batch->on_full != CLEW_DROP_NEWEST && batch->on_full != CLEW_DROP_OLDEST) {
+        batch->on_full = CLEW_DROP_NEWEST;
+        clew_log(CLEW_LOG_WARN, "clew_batch_options.on_full",
+                 "clew_batch_options.on_full is unknown; using CLEW_DROP_NEWEST");
+    }
 }

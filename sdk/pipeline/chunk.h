@@ -24,9 +24,9 @@ struct clew__chunk {
     uint32_t begin;      /* the first record not yet read, from `data` */
     uint32_t end;
     uint32_t capacity;
-    uint32_t spans;   /* from begin to end */
-    uint32_t credits; /* spans that may still be added */
-    uint32_t epoch;   /* of the stream, in which it was pushed */
+    uint32_t spans;                    /* from begin to end */
+    uint32_t credits;                  /* spans that may still be added */
+    uint32_t epoch;                    /* of the stream, in which it was pushed */
     _Alignas(uint64_t) uint8_t data[]; /* right behind: sizes count from sizeof */
 };
 _Static_assert(sizeof(struct clew__chunk) == offsetof(struct clew__chunk, data), "no padding before data");

@@ -120,6 +120,7 @@ static clew_export_outcome offload_start(void *self, const clew_batch *batch, ui
     pthread_mutex_lock(&offload->mutex);
     if (!start_thread(offload)) {
         strcpy(report->reason, "no thread for a blocking exporter");
+        report->failure = CLEW_FAILURE_MEMORY;
         outcome = CLEW_EXPORT_FAILED;
     } else {
         offload->outgoing =
@@ -240,6 +241,11 @@ static int wrapped_flush(void *self, uint32_t timeout_ms) {
     return inner->flush(inner->self, timeout_ms);
 }
 
+static void wrapped_spool_stats(void *self, clew_spool_stats *out) {
+    const clew_exporter *inner = &((struct offload *)self)->inner;
+    inner->spool_stats(inner->self, out);
+}
+
 int clew__offload_wrap(const clew_exporter *exporter, clew_exporter *out) {
     struct offload *offload;
     if (exporter->start) {
@@ -261,6 +267,7 @@ int clew__offload_wrap(const clew_exporter *exporter, clew_exporter *out) {
     out->name = exporter->name;
     out->self = offload;
     out->flush = exporter->flush ? wrapped_flush : NULL;
+    out->spool_stats = exporter->spool_stats ? wrapped_spool_stats : NULL;
     if (exporter->flags & CLEW_EXPORTER_LOCAL) {
         out->start = local_start;
         out->step = local_step;

@@ -20,7 +20,8 @@ void clew__simple_offer(struct clew__simple *simple, struct clew__thread *thread
 /* Has the exporter write out what it buffers itself, once no export runs; CLEW_ETIMEDOUT at the deadline. */
 int clew__simple_flush(struct clew__simple *simple, uint64_t deadline);
 
-/* Destroys the exporter; waits for an export that is running, at most until the deadline. */
+/* No export begins any more. Destroys the exporter, for which it waits for an export that is running; false
+ * when that takes beyond the deadline: then the export does it as it ends. */
 bool clew__simple_close(struct clew__simple *simple, uint64_t deadline);
 /* Only one that was never published. */
 void clew__simple_free(struct clew__simple *simple);

@@ -14,6 +14,8 @@
 #define ROOM_WORTH_KEEPING 512u
 /* A queue of fewer bytes than so many large chunks is cut into small ones. */
 #define TIGHT_CHUNKS 8u
+/* Chunks that one span may push out of a full queue: others may be quicker to take the room. */
+#define DROPS_A_SPAN 8u
 
 struct clew__lock clew__stream_lock = CLEW__LOCK_INIT;
 
@@ -84,6 +86,14 @@ static void push(struct clew__stream *stream, struct clew__chunk *chunk) {
     clew__lock_release(&clew__stream_lock);
     if (wake)
         clew__worker_wake();
+}
+
+/* A chunk that is off the queue, and its spans dropped. Caller holds the lock. */
+static void leave_queue(struct clew__stream *stream, const struct clew__chunk *chunk, enum clew__fate fate) {
+    stream->credits += chunk->spans;
+    stream->bytes -= chunk->block_size;
+    atomic_fetch_sub_explicit(&stream->queued, chunk->spans, memory_order_relaxed);
+    clew__stream_settle(stream, chunk->epoch, fate, chunk->spans);
 }
 
 /* Pushes the chunk of an account. One that is being filled is waited for until the deadline, for it may
@@ -170,22 +180,70 @@ static void return_grant(struct clew__stream *stream, uint32_t credits, uint64_t
     clew__lock_release(&clew__stream_lock);
 }
 
+/* With an export under way it would look in vain. */
+static void wake_if_idle(struct clew__stream *stream) {
+    if (atomic_load(&stream->in_flight_count) == 0)
+        clew__worker_wake();
+}
+
+/* Spans at the head of the queue have waited longest, and no export has taken them yet. */
+static bool drop_oldest(struct clew__stream *stream, enum clew__fate fate) {
+    struct clew__chunk *chunk;
+    bool is_awaited = false;
+    if (stream->options.on_full != CLEW_DROP_OLDEST)
+        return false;
+    clew__lock_acquire(&clew__stream_lock);
+    chunk = stream->head;
+    if (chunk) {
+        stream->head = chunk->next;
+        if (!stream->head)
+            stream->tail = NULL;
+        leave_queue(stream, chunk, fate);
+        is_awaited = stream->tickets != NULL;
+    }
+    clew__lock_release(&clew__stream_lock);
+    clew__chunk_free(chunk);
+    if (is_awaited) {
+        atomic_store(&stream->is_untold, true);
+        clew__worker_wake();
+    }
+    return chunk != NULL;
+}
+
 static uint32_t obtain_credits(struct clew__stream *stream, uint32_t wanted) {
     uint32_t granted = grant(stream, wanted);
-    if (granted == 0) {
-        /* Other threads may hold credits that they do not use. */
-        collect_into_queue(stream);
+    if (granted > 0)
+        return granted;
+    /* Other threads may hold credits that they do not use. */
+    collect_into_queue(stream);
+    granted = grant(stream, wanted);
+    for (unsigned i = 0;
+         granted == 0 && i < DROPS_A_SPAN && drop_oldest(stream, CLEW__FATE_DROPPED_QUEUE_FULL); i++)
         granted = grant(stream, wanted);
-        if (granted == 0)
-            clew__worker_wake();
-    }
+    if (granted == 0)
+        wake_if_idle(stream);
     return granted;
+}
+
+static bool obtain_bytes(struct clew__stream *stream, uint64_t size) {
+    bool taken = take_bytes(stream, size);
+    for (unsigned i = 0; !taken && i < DROPS_A_SPAN && drop_oldest(stream, CLEW__FATE_DROPPED_MEMORY); i++)
+        taken = take_bytes(stream, size);
+    return taken;
+}
+
+/* When memory or the budget is used up, spans of this queue may give way. */
+static struct clew__chunk *obtain_memory(struct clew__stream *stream, uint32_t capacity) {
+    struct clew__chunk *chunk = clew__chunk_new(capacity);
+    for (unsigned i = 0; !chunk && i < DROPS_A_SPAN && drop_oldest(stream, CLEW__FATE_DROPPED_MEMORY); i++)
+        chunk = clew__chunk_new(capacity);
+    return chunk;
 }
 
 void clew__stream_ask_for_room(struct clew__stream *stream) {
     collect_into_queue(stream);
     atomic_store(&stream->wants_room, true);
-    clew__worker_wake();
+    wake_if_idle(stream);
 }
 
 /* A span that has a body of its own, or that is larger than a chunk. */
@@ -198,11 +256,11 @@ static bool push_alone(struct clew__stream *stream, struct clew__account *accoun
         clew__account_add(account, CLEW__DROPPED_QUEUE_FULL, 1);
         return false;
     }
-    if (take_bytes(stream, block)) {
+    if (obtain_bytes(stream, block)) {
         if (body) {
             chunk = clew__chunk_from_body(body, body_size, scope, size);
         } else {
-            chunk = clew__chunk_new((uint32_t)clew__chunk_need(size));
+            chunk = obtain_memory(stream, (uint32_t)clew__chunk_need(size));
             if (chunk) {
                 chunk->credits = 1;
                 clew__chunk_append(chunk, scope, span, size);
@@ -234,8 +292,8 @@ static struct clew__chunk *obtain_chunk(struct clew__stream *stream, struct clew
         clew__account_add(account, CLEW__DROPPED_QUEUE_FULL, 1);
         return NULL;
     }
-    if (take_bytes(stream, sizeof *chunk + capacity)) {
-        chunk = clew__chunk_new(capacity);
+    if (obtain_bytes(stream, sizeof *chunk + capacity)) {
+        chunk = obtain_memory(stream, capacity);
         if (chunk) {
             chunk->credits = credits;
             clew__worker_ensure();
@@ -345,11 +403,8 @@ void clew__stream_conclude(struct clew__stream *stream, const uint64_t fates[CLE
 static struct clew__chunk *take_queue_locked(struct clew__stream *stream, uint64_t *spans) {
     struct clew__chunk *taken = stream->head;
     for (struct clew__chunk *chunk = taken; chunk; chunk = chunk->next) {
-        clew__stream_settle(stream, chunk->epoch, CLEW__FATE_DROPPED_SHUTDOWN, chunk->spans);
-        atomic_fetch_sub_explicit(&stream->queued, chunk->spans, memory_order_relaxed);
-        stream->credits += chunk->spans;
-        stream->bytes -= chunk->block_size;
         *spans += chunk->spans;
+        leave_queue(stream, chunk, CLEW__FATE_DROPPED_SHUTDOWN);
     }
     stream->head = stream->tail = NULL;
     return taken;

@@ -13,21 +13,9 @@
 
 #include "sdk/base/lock.h"
 #include "sdk/pipeline/account.h"
+#include "sdk/pipeline/fate.h"
 #include "sdk/pipeline/request.h"
 #include "sdk/pipeline/task.h"
-
-/* What becomes of spans that were in the queue. The failures follow one another by clew_export_failure. */
-enum clew__fate {
-    CLEW__FATE_EXPORTED = 0,
-    CLEW__FATE_REJECTED,
-    CLEW__FATE_UNKNOWN,
-    CLEW__FATE_SPOOLED,
-    CLEW__FATE_DROPPED_QUEUE_FULL,
-    CLEW__FATE_DROPPED_MEMORY,
-    CLEW__FATE_DROPPED_SHUTDOWN,
-    CLEW__FATE_FAILED,
-    CLEW__FATES = CLEW__FATE_FAILED + CLEW_FAILURES,
-};
 
 struct clew__stream {
     struct clew__task task; /* first */
@@ -55,6 +43,7 @@ struct clew__stream {
     bool is_spool_kept;
 
     atomic_bool wants_room; /* a span was dropped for want of bytes */
+    atomic_bool is_untold;  /* fates changed on a thread that records: the worker tells who waits */
 
     /* Calls of other threads into the exporter: it is destroyed when there is none, and none begins once it
      * is leaving. */

@@ -82,10 +82,6 @@ void clew__stream_take_back(struct clew__task *task, struct clew__ticket *ticket
 
 /* ---- books ---- */
 
-static uint64_t fate_of(struct clew__stream *stream, enum clew__fate fate) {
-    return atomic_load_explicit(&stream->fates[fate], memory_order_acquire);
-}
-
 /* An exporter that is gone has left its last ones. */
 static void spool_stats(struct clew__stream *stream, clew_spool_stats *out) {
     if (!stream->exporter.spool_stats)
@@ -102,7 +98,7 @@ static void spool_stats(struct clew__stream *stream, clew_spool_stats *out) {
 }
 
 void clew__stream_stats(struct clew__stream *stream, clew_pipeline_stats *out) {
-    uint64_t uncounted, recovered;
+    uint64_t uncounted, recovered, fates[CLEW__FATES];
     /* What threads hold counts as pending; what was appended behind the back of a close is dropped here. */
     clew__stream_collect(stream, 0);
     if (atomic_load_explicit(&stream->task.phase, memory_order_acquire) == CLEW__CLOSED)
@@ -111,18 +107,10 @@ void clew__stream_stats(struct clew__stream *stream, clew_pipeline_stats *out) {
     spool_stats(stream, &out->spool);
     clew__lock_acquire(&clew__stream_lock);
     out->pending = (uint64_t)atomic_load(&stream->queued) + atomic_load(&stream->in_flight_count);
-    out->exported = fate_of(stream, CLEW__FATE_EXPORTED);
-    out->rejected = fate_of(stream, CLEW__FATE_REJECTED);
-    out->unknown = fate_of(stream, CLEW__FATE_UNKNOWN);
-    out->spooled = fate_of(stream, CLEW__FATE_SPOOLED);
-    for (int i = 0; i < CLEW_FAILURES; i++) {
-        out->failed_by[i] = fate_of(stream, (enum clew__fate)(CLEW__FATE_FAILED + i));
-        out->failed += out->failed_by[i];
-    }
-    out->dropped_queue_full = fate_of(stream, CLEW__FATE_DROPPED_QUEUE_FULL);
-    out->dropped_memory = fate_of(stream, CLEW__FATE_DROPPED_MEMORY);
-    out->dropped_shutdown = fate_of(stream, CLEW__FATE_DROPPED_SHUTDOWN);
+    for (int i = 0; i < CLEW__FATES; i++)
+        fates[i] = atomic_load_explicit(&stream->fates[i], memory_order_acquire);
     clew__lock_release(&clew__stream_lock);
+    clew__fates_to_stats(fates, out);
     uncounted = atomic_load_explicit(&stream->uncounted, memory_order_acquire);
     recovered = atomic_load_explicit(&stream->recovered, memory_order_acquire);
     out->recovered = recovered;

@@ -70,32 +70,6 @@ void clew__stream_bury(struct clew__task *task) {
 
 /* ---- batches ---- */
 
-/* The report's counts as fates of so many spans; counts of more than there are give way in this order. */
-static void read_report(const clew_export_report *report, clew_export_outcome outcome, uint64_t spans,
-                        uint64_t fates[CLEW__FATES]) {
-    unsigned failure = (unsigned)report->failure < CLEW_FAILURES ? report->failure : CLEW_FAILURE_OTHER;
-    const struct {
-        int fate;
-        uint64_t count;
-    } counted[] = {
-        {CLEW__FATE_REJECTED, report->rejected},
-        {CLEW__FATE_FAILED + (int)failure, report->failed},
-        {CLEW__FATE_UNKNOWN, report->unknown},
-        {CLEW__FATE_SPOOLED, report->spooled},
-    };
-    memset(fates, 0, CLEW__FATES * sizeof *fates);
-    if (outcome == CLEW_EXPORT_UNKNOWN || outcome == CLEW_EXPORT_FAILED) {
-        fates[outcome == CLEW_EXPORT_UNKNOWN ? CLEW__FATE_UNKNOWN : CLEW__FATE_FAILED + (int)failure] = spans;
-        return;
-    }
-    for (size_t i = 0; i < sizeof counted / sizeof counted[0]; i++) {
-        uint64_t taken = counted[i].count < spans ? counted[i].count : spans;
-        fates[counted[i].fate] += taken;
-        spans -= taken;
-    }
-    fates[CLEW__FATE_EXPORTED] = spans;
-}
-
 /* Partial successes are the exporter's to tell. */
 static void say_undelivered(struct clew__stream *stream, clew_export_outcome outcome, uint64_t spans,
                             const clew_export_report *report) {
@@ -111,7 +85,7 @@ static void conclude(struct clew__stream *stream, clew_export_outcome outcome, c
     struct clew__outgoing *done = stream->in_flight;
     uint64_t spans = done->batch.count, fates[CLEW__FATES];
     report->reason[sizeof report->reason - 1] = '\0';
-    read_report(report, outcome, spans, fates);
+    clew__fates_of_report(outcome, report, spans, fates);
     stream->is_under_way = false;
     clew__stream_conclude(stream, fates);
     say_undelivered(stream, outcome, spans, report);
@@ -295,7 +269,9 @@ static void say_dropped(struct clew__stream *stream, uint64_t now) {
         return;
     stream->said_at = now;
     dropped = clew__account_sum(stream->number, CLEW__DROPPED_QUEUE_FULL) +
-              clew__account_sum(stream->number, CLEW__DROPPED_MEMORY);
+              clew__account_sum(stream->number, CLEW__DROPPED_MEMORY) +
+              atomic_load(&stream->fates[CLEW__FATE_DROPPED_QUEUE_FULL]) +
+              atomic_load(&stream->fates[CLEW__FATE_DROPPED_MEMORY]);
     if (dropped > stream->said_dropped)
         clew_log(CLEW_LOG_WARN, "queue.full", "%llu spans dropped: the queue of %s is full",
                  (unsigned long long)(dropped - stream->said_dropped), stream->exporter.name);
@@ -346,6 +322,8 @@ void clew__stream_step(struct clew__task *task, const clew_poll *polled, size_t 
     struct clew__stream *stream = (struct clew__stream *)task;
     uint64_t close_deadline;
     say_dropped(stream, now);
+    if (atomic_exchange(&stream->is_untold, false))
+        clew__worker_tell();
     if (stream->in_flight && !advance(stream, polled, count, now))
         return;
     close_deadline = atomic_load(&task->close_deadline);

@@ -23,8 +23,8 @@ static void *records(void *argument) {
 }
 
 static uint64_t fates_of(const clew_pipeline_stats *p) {
-    return p->exported + p->rejected + p->failed + p->unknown + p->not_sampled + p->dropped_queue_full +
-           p->dropped_memory + p->dropped_shutdown;
+    return p->exported + p->rejected + p->failed + p->unknown + p->spooled + p->not_sampled +
+           p->dropped_queue_full + p->dropped_memory + p->dropped_shutdown;
 }
 
 /* What a reader saw that must not be. */

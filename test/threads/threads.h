@@ -77,7 +77,7 @@ static inline bool books_balance(clew_provider *provider) {
     bool good = data.started == data.open + data.ended;
     for (size_t i = 0; i < data.pipeline_count; i++) {
         const clew_pipeline_stats *p = &data.pipelines[i];
-        good &= p->offered == p->pending + p->exported + p->rejected + p->failed + p->unknown +
+        good &= p->offered == p->pending + p->exported + p->rejected + p->failed + p->unknown + p->spooled +
                                   p->not_sampled + p->dropped_queue_full + p->dropped_memory +
                                   p->dropped_shutdown;
     }

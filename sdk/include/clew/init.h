@@ -77,7 +77,7 @@ typedef struct clew_options {
     const clew_limits *limits; /**< OTEL_*_LIMIT; 128, unlimited length */
     const char *exporters; /**< OTEL_TRACES_EXPORTER: a list of otlp, console, none, otlp/stdout; otlp. With
                                 CLEW_OTLP_FILE or `otlp_file` a file is written too */
-    const clew_batch_options *batch;       /**< OTEL_BSP_*; 2048, 512, 5000 ms, 30000 ms */
+    const clew_batch_options *batch;       /**< OTEL_BSP_*, CLEW_BSP_ON_FULL; 2048, 512, 5000 ms, 30000 ms */
     const clew_otlp_options *otlp_options; /**< OTEL_EXPORTER_OTLP_[TRACES_]* */
     const char *otlp_file;                 /**< CLEW_OTLP_FILE: path of a file of JSON lines; none */
     clew_propagator *propagator;           /**< OTEL_PROPAGATORS; tracecontext,baggage */

@@ -137,7 +137,8 @@ CLEW_API int clew_exporter_otlp_file(const char *path, clew_exporter *out);
 
 /* ---- processors ---- */
 
-/** Which spans give way when a queue is full; either way they are counted as dropped_queue_full. */
+/** Which spans give way when a queue is full. Either way they are counted as dropped_queue_full, or as
+ * dropped_memory when it is bytes that are used up. */
 typedef enum clew_on_full {
     CLEW_DROP_NEWEST = 0,
     CLEW_DROP_OLDEST = 1, /**< those that have waited longest and that no export has taken yet */

@@ -205,8 +205,8 @@ static inline void line_end(struct line *line) {
     cr_assert_not(line->slow && line->slow->is_wrong);
     cr_assert_eq(books.pending, 0);
     cr_assert_eq(books.offered, books.exported + books.rejected + books.failed + books.unknown +
-                                    books.not_sampled + books.dropped_queue_full + books.dropped_memory +
-                                    books.dropped_shutdown);
+                                    books.spooled + books.not_sampled + books.dropped_queue_full +
+                                    books.dropped_memory + books.dropped_shutdown);
 }
 
 #endif
