@@ -88,7 +88,10 @@ static int make(struct clew__bodies *bodies, clew_bytes request, size_t spans, s
     *out = (struct clew__body){(const uint8_t *)request.data, request.size, spans, false};
     if (is_json(bodies)) {
         empty(&bodies->text);
-        clew__json_write_traces(&bodies->text, request.data, request.size);
+        if (bodies->settings->signal == CLEW_SIGNAL_METRICS)
+            clew__json_write_metrics(&bodies->text, request.data, request.size);
+        else
+            clew__json_write_traces(&bodies->text, request.data, request.size);
         if (bodies->text.failed)
             return CLEW_ENOMEM;
         out->data = bodies->text.data;

@@ -6,6 +6,7 @@
 #include "sdk/base/thread.h"
 #include "sdk/config/options.h"
 #include "sdk/context/context.h"
+#include "sdk/telemetry/telemetry.h"
 
 #include <clew/init.h>
 
@@ -75,6 +76,21 @@ static void add_exporters(clew_provider *provider, const struct clew__settings *
         add_file(provider, settings, settings->otlp_file);
 }
 
+static void add_metrics(clew_provider *provider, const struct clew__settings *settings) {
+    const struct clew__telemetry_options telemetry = {settings->metrics_interval_ms,
+                                                      settings->metrics_timeout_ms};
+    clew_otlp_options options = settings->otlp_options;
+    clew_exporter exporter;
+    int status;
+    options.signal = CLEW_SIGNAL_METRICS;
+    options.endpoint = settings->metrics_endpoint;
+    status = settings->otlp(&options, &exporter);
+    if (status == CLEW_OK)
+        status = clew__telemetry_start(provider, &exporter, &telemetry);
+    if (status != CLEW_OK)
+        clew_log(CLEW_LOG_ERROR, "init.metrics", "no metrics about Clew: %s", clew_strerror(status));
+}
+
 static clew_resource *make_resource(const char *service_name, clew_resource *given) {
     clew_resource *detected = clew_resource_default(service_name), *merged;
     if (!given || !detected)
@@ -103,6 +119,8 @@ static int install(const char *service_name, struct clew__settings *settings) {
     if (!provider)
         return CLEW_ENOMEM;
     add_exporters(provider, settings);
+    if (settings->metrics)
+        add_metrics(provider, settings);
     clew_provider_set_global(provider);
     register_exit(settings->exit_flush_ms);
     return CLEW_OK;

@@ -19,6 +19,9 @@
 
 #define MEMORY_LIMIT_LEAST (UINT64_C(1) << 20) /* of clew_set_memory_limit() */
 #define EXIT_FLUSH_MS_STANDARD 1000u
+/* The specification's (Metrics SDK, Periodic exporting reader). */
+#define METRICS_INTERVAL_MS 60000u
+#define METRICS_TIMEOUT_MS 30000u
 
 #define BATCH_SIZE_VARIABLE "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"
 
@@ -233,6 +236,52 @@ static clew_propagator *load_propagator(void) {
     return member_count == 1 ? members[0] : clew_propagator_composite(members, member_count);
 }
 
+/* ---- metrics ---- */
+
+#define TRACES_PATH "/v1/traces"
+#define METRICS_PATH "/v1/metrics"
+
+/* Where metrics go when the program has said where traces go: an endpoint without a path serves both, in one
+ * with the usual path that is replaced. */
+static int metrics_endpoint(const char *traces, char **out) {
+    const char *host = traces ? strstr(traces, "://") : NULL;
+    size_t size = traces ? strlen(traces) : 0, path = sizeof TRACES_PATH - 1;
+    *out = NULL;
+    if (size == 0)
+        return CLEW_OK;
+    if (size > path && strcmp(traces + size - path, TRACES_PATH) == 0) {
+        *out = clew_memory_allocate(size - path + sizeof METRICS_PATH);
+        if (*out) {
+            memcpy(*out, traces, size - path);
+            memcpy(*out + size - path, METRICS_PATH, sizeof METRICS_PATH);
+        }
+        return *out ? CLEW_OK : CLEW_ENOMEM;
+    }
+    host = host ? host + 3 : traces;
+    if (strncmp(traces, "unix:", 5) != 0 && host[strcspn(host, "/?#")] != '\0') {
+        clew_log(CLEW_LOG_WARN, "metrics_endpoint",
+                 "the endpoint of traces does not tell where metrics go; OTEL_EXPORTER_OTLP_METRICS_ENDPOINT "
+                 "does");
+        return CLEW_OK;
+    }
+    *out = clew_memory_copy_text(traces, size);
+    return *out ? CLEW_OK : CLEW_ENOMEM;
+}
+
+static int load_metrics(const clew_options *options, struct clew__settings *out) {
+    out->metrics = (options->flags & CLEW_INIT_METRICS) || clew__env_bool("CLEW_SDK_METRICS");
+    if (out->metrics && !options->otlp) {
+        out->metrics = false;
+        clew_log(CLEW_LOG_WARN, "CLEW_SDK_METRICS",
+                 "metrics about Clew need the OTLP exporter, and the program is built without it");
+    }
+    if (!out->metrics)
+        return CLEW_OK;
+    out->metrics_interval_ms = read_u32("OTEL_METRIC_EXPORT_INTERVAL", NULL, 1, METRICS_INTERVAL_MS);
+    out->metrics_timeout_ms = read_u32("OTEL_METRIC_EXPORT_TIMEOUT", NULL, 0, METRICS_TIMEOUT_MS);
+    return metrics_endpoint(out->otlp_options.endpoint, &out->metrics_endpoint);
+}
+
 /* ---- all of it ---- */
 
 bool clew__settings_log_level(clew_log_level *out) {
@@ -278,6 +327,8 @@ int clew__settings_load(const clew_options *options, struct clew__settings *out)
     out->sampler = given.sampler ? given.sampler : load_sampler();
     out->propagator = given.propagator ? given.propagator : load_propagator();
     status = load_exporters(&given, out);
+    if (status == CLEW_OK)
+        status = load_metrics(&given, out);
     if (status == CLEW_OK && (!out->sampler || !out->propagator))
         status = CLEW_ENOMEM;
     if (status != CLEW_OK)
@@ -291,5 +342,6 @@ void clew__settings_fini(struct clew__settings *settings) {
     if (settings->propagator)
         clew_propagator_free(settings->propagator);
     clew_memory_release(settings->otlp_file);
+    clew_memory_release(settings->metrics_endpoint);
     memset(settings, 0, sizeof *settings);
 }

@@ -31,6 +31,10 @@ struct clew__settings {
     uint64_t memory_limit;  /* of CLEW_MEMORY_LIMIT; 0: not set */
     bool disabled;          /* propagators only */
     bool ignore_traceparent;
+
+    bool metrics;           /* about Clew itself; only set when `otlp` is there */
+    char *metrics_endpoint; /* owned; NULL leaves it to the variables */
+    uint32_t metrics_interval_ms, metrics_timeout_ms;
 };
 
 /* Reads everything. Takes over the references in `options` (which may be NULL), also on errors. Returns 0, or

@@ -25,6 +25,7 @@ struct clew__simple {
     bool destroyed;         /* under the mutex, as is the next */
     clew_spool_stats spool; /* the exporter's last ones */
     _Atomic uint64_t fates[CLEW__FATES];
+    struct clew__durations durations;
     _Atomic uint64_t uncounted;
 };
 
@@ -59,12 +60,14 @@ static void export_span(struct clew__simple *simple, const struct clew__scope *s
     clew_export_report report = {.status = -1};
     clew_export_outcome outcome;
     struct clew__outgoing *outgoing = clew__request_of_span(simple->origin, scope, span, size);
-    uint64_t fates[CLEW__FATES];
+    uint64_t fates[CLEW__FATES], began;
     if (!outgoing) {
         book(simple, CLEW__FATE_DROPPED_MEMORY);
         return;
     }
+    began = clew__monotonic_nano();
     outcome = simple->exporter.export_batch(simple->exporter.self, &outgoing->batch, 0, &report);
+    clew__durations_record(&simple->durations, outcome, &report, clew__monotonic_nano() - began);
     clew__outgoing_unref(outgoing);
     clew__fates_of_report(outcome, &report, 1, fates);
     for (int fate = 0; fate < CLEW__FATES; fate++)
@@ -199,9 +202,14 @@ void clew__simple_stats(struct clew__simple *simple, clew_pipeline_stats *out) {
     spool_stats(simple, &out->spool);
 }
 
+const struct clew__durations *clew__simple_durations(const struct clew__simple *simple) {
+    return &simple->durations;
+}
+
 void clew__simple_forked(struct clew__simple *simple) {
     pthread_mutex_init(&simple->mutex, NULL);
     atomic_store(&simple->uncounted, 0);
+    clew__durations_reset(&simple->durations);
     for (int i = 0; i < CLEW__FATES; i++)
         atomic_store(&simple->fates[i], 0);
     if (!simple->destroyed && simple->exporter.forked)

@@ -6,6 +6,7 @@
 #include <clew/pipeline.h>
 
 #include "sdk/pipeline/account.h"
+#include "sdk/pipeline/duration.h"
 #include "sdk/pipeline/request.h"
 
 struct clew__simple;
@@ -26,6 +27,7 @@ bool clew__simple_close(struct clew__simple *simple, uint64_t deadline);
 /* Only one that was never published. */
 void clew__simple_free(struct clew__simple *simple);
 void clew__simple_stats(struct clew__simple *simple, clew_pipeline_stats *out);
+const struct clew__durations *clew__simple_durations(const struct clew__simple *simple);
 void clew__simple_forked(struct clew__simple *simple);
 
 #endif

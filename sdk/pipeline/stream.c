@@ -49,6 +49,11 @@ struct clew__stream *clew__stream_new(const clew_exporter *exporter, const clew_
     }
     clew__task_init(&stream->task, &stream_kind);
     stream->exporter.name = name;
+    if (exporter->server_address) {
+        strncpy(stream->server_address, exporter->server_address, sizeof stream->server_address - 1);
+        stream->exporter.server_address = stream->server_address;
+        stream->exporter.server_port = exporter->server_port;
+    }
     stream->number = number;
     stream->options = *options;
     stream->immediate = immediate || options->schedule_delay_ms == 0;

@@ -13,9 +13,13 @@
 
 #include "sdk/base/lock.h"
 #include "sdk/pipeline/account.h"
+#include "sdk/pipeline/duration.h"
 #include "sdk/pipeline/fate.h"
 #include "sdk/pipeline/request.h"
 #include "sdk/pipeline/task.h"
+
+/* A domain name has at most 253 characters (RFC 1035). */
+#define CLEW__SERVER_ADDRESS_MAX 256
 
 struct clew__stream {
     struct clew__task task; /* first */
@@ -24,6 +28,7 @@ struct clew__stream {
     clew_batch_options options;
     bool immediate; /* every span goes on its way at once: simple pipelines, no schedule delay */
     struct clew__origin *origin;
+    char server_address[CLEW__SERVER_ADDRESS_MAX]; /* the exporter's */
 
     /* Under the stream lock: the queue, the books, who waits. */
     struct clew__chunk *head, *tail;
@@ -53,10 +58,11 @@ struct clew__stream {
     /* The worker's own. */
     struct clew__chunk *staged, *staged_tail;
     struct clew__outgoing *in_flight;
-    uint64_t in_flight_deadline;
+    uint64_t in_flight_since, in_flight_deadline;
     uint64_t last_tick;
     uint64_t said_at, said_dropped; /* what was last said about drops */
     bool is_under_way;              /* the exporter has begun and not concluded */
+    struct clew__durations durations;
 
     _Atomic uint64_t uncounted; /* offered and dropped for want of an account */
     _Atomic uint64_t recovered; /* of the offered ones: found in the crash mapping of a dead process */

@@ -170,6 +170,7 @@ void clew__stream_after_fork_in_child(struct clew__task *task) {
     atomic_store(&stream->in_flight_count, 0);
     for (int i = 0; i < CLEW__FATES; i++)
         atomic_store(&stream->fates[i], 0);
+    clew__durations_reset(&stream->durations);
     atomic_store(&stream->uncounted, 0);
     atomic_store(&stream->recovered, 0);
 }

@@ -86,6 +86,8 @@ static void conclude(struct clew__stream *stream, clew_export_outcome outcome, c
     uint64_t spans = done->batch.count, fates[CLEW__FATES];
     report->reason[sizeof report->reason - 1] = '\0';
     clew__fates_of_report(outcome, report, spans, fates);
+    clew__durations_record(&stream->durations, outcome, report,
+                           clew__monotonic_nano() - stream->in_flight_since);
     stream->is_under_way = false;
     clew__stream_conclude(stream, fates);
     say_undelivered(stream, outcome, spans, report);
@@ -135,6 +137,7 @@ static enum begun begin(struct clew__stream *stream, uint64_t now) {
         return BEGUN;
     }
     clew__stream_unstage(stream, (uint32_t)stream->in_flight->batch.count);
+    stream->in_flight_since = clew__monotonic_nano();
     stream->in_flight_deadline = stream->options.export_timeout_ms
                                      ? now + stream->options.export_timeout_ms * CLEW__NANO_PER_MILLI
                                      : UINT64_MAX;

@@ -193,7 +193,7 @@ static void destroy_exporter(const clew_exporter *exporter) {
 
 static int add_stream(struct clew_provider *provider, const clew_exporter *exporter,
                       const clew_batch_options *options, bool immediate) {
-    struct clew__pipeline pipeline = {.kind = CLEW__PIPELINE_STREAM};
+    struct clew__pipeline pipeline = {.kind = CLEW__PIPELINE_STREAM, .is_simple = immediate};
     struct clew__task *task;
     int result;
     /* Streams are never freed: none is made that is known to be refused. */
@@ -231,7 +231,7 @@ int clew_provider_add_batch(clew_provider *provider, const clew_exporter *export
 }
 
 int clew_provider_add_simple(clew_provider *provider, const clew_exporter *exporter) {
-    struct clew__pipeline pipeline = {.kind = CLEW__PIPELINE_SIMPLE};
+    struct clew__pipeline pipeline = {.kind = CLEW__PIPELINE_SIMPLE, .is_simple = true};
     clew_exporter own;
     int result;
     if (!copy_exporter(&own, exporter) || !provider) {
@@ -385,6 +385,33 @@ clew_delivery clew_provider_flush(clew_provider *provider, uint32_t timeout_ms) 
     return delivery;
 }
 
+int clew__provider_set_reporter(struct clew_provider *provider, struct clew__task *reporter) {
+    int result = CLEW_OK;
+    pthread_mutex_lock(&mutex);
+    if (provider->shut_down)
+        result = CLEW_ESHUTDOWN;
+    else if (provider->reporter)
+        result = CLEW_EALREADY;
+    else
+        provider->reporter = reporter;
+    pthread_mutex_unlock(&mutex);
+    return result;
+}
+
+/* Not before the pipelines are closed: it tells what became of the last spans. */
+static void close_reporter(struct clew_provider *provider, uint64_t deadline) {
+    struct clew__thread *thread = clew__thread_enter();
+    struct clew__task *reporter;
+    if (!thread)
+        return;
+    pthread_mutex_lock(&mutex);
+    reporter = provider->reporter;
+    pthread_mutex_unlock(&mutex);
+    if (reporter)
+        clew__worker_close(&reporter, 1, deadline);
+    clew__thread_leave(thread);
+}
+
 /* Takes the pipelines away from recording threads; NULL when it has happened before. */
 static const struct clew__pipelines *take_pipelines(struct clew_provider *provider) {
     const struct clew__pipelines *pipelines = NULL;
@@ -429,6 +456,8 @@ clew_delivery clew_provider_shutdown(clew_provider *provider, uint32_t timeout_m
             note(&delivery, CLEW_ETIMEDOUT);
         }
     }
+    if (pipelines)
+        close_reporter(provider, deadline);
     clew__cancel_allow(cancel);
     return delivery;
 }

@@ -33,6 +33,7 @@ void clew__custom_leave(struct clew__custom *custom);
 
 struct clew__pipeline {
     enum clew__pipeline_kind kind;
+    bool is_simple; /* added as a simple one, also when it is a stream */
     union {
         struct clew__stream *stream;
         struct clew__simple *simple;
@@ -59,6 +60,7 @@ struct clew_provider {
     uint32_t number;                   /* of its accounts; the next one is its, too */
     bool shut_down;                    /* under the registry's lock */
     _Atomic uint64_t ended_uncounted;  /* ended on a thread that has no memory for an account */
+    struct clew__task *reporter;       /* under the registry's lock; NULL: none */
     const struct clew__pipelines *all; /* what was in use at the shutdown, for the books */
     struct clew__origin origin;
     struct clew_provider *next;
@@ -92,6 +94,10 @@ void clew__provider_count(const struct clew_provider *provider, struct clew__spa
 /* The pipelines that the books of a provider are about, also after its shutdown. Takes the registry's lock.
  */
 const struct clew__pipelines *clew__provider_pipelines(const struct clew_provider *provider);
+
+/* A task that is closed after the provider's pipelines, once they are shut down. CLEW_ESHUTDOWN when they
+ * are, CLEW_EALREADY when there is one. */
+int clew__provider_set_reporter(struct clew_provider *provider, struct clew__task *reporter);
 
 /* The books of one pipeline. Any thread. */
 void clew__pipeline_stats(const struct clew__pipeline *pipeline, clew_pipeline_stats *out);

@@ -121,6 +121,10 @@ typedef struct clew_exporter {
     void (*destroy)(void *self);
     /** May be NULL: what waits on disk and what became of it. Any thread. */
     void (*spool_stats)(void *self, clew_spool_stats *out);
+
+    /** May be NULL and 0: where it sends to, for metrics. Copied when the exporter is taken over. */
+    const char *server_address;
+    uint16_t server_port;
 } clew_exporter;
 
 /** Nanoseconds of the monotonic clock that deadlines are given in. */
