@@ -263,6 +263,7 @@ static bool request_done(struct connection *connection) {
     enum body_verdict verdict;
     atomic_fetch_add(&receiver->shared->requests, 1);
     atomic_fetch_add(&receiver->shared->bytes, connection->body_size);
+    atomic_fetch_add(&receiver->shared->json_requests, request->format == FORMAT_JSON);
     atomic_fetch_add(&receiver->shared->metric_requests, request->metrics);
     verdict = request_read(receiver, request, body, connection->body_size, connection->encoding);
     if (verdict != BODY_FINE)

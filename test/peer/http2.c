@@ -455,6 +455,7 @@ static bool call_done(struct connection *connection, struct stream *stream) {
     enum body_verdict verdict;
     atomic_fetch_add(&receiver->shared->requests, 1);
     atomic_fetch_add(&receiver->shared->bytes, stream->body.size);
+    atomic_fetch_add(&receiver->shared->grpc_requests, 1);
     atomic_fetch_add(&receiver->shared->metric_requests, request->metrics);
     request->format = FORMAT_PROTOBUF;
     if (code == GRPC_OK && !is_framed(&stream->body)) {

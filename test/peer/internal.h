@@ -13,7 +13,7 @@
 /* In shared memory. */
 struct receiver_shared {
     _Atomic int mode;
-    _Atomic uint64_t connections, requests, metric_requests, bytes;
+    _Atomic uint64_t connections, requests, json_requests, grpc_requests, metric_requests, bytes;
     _Atomic uint64_t received, acknowledged, rejected, refused;
     _Atomic uint64_t received_ids, acknowledged_ids, duplicates;
     _Atomic uint64_t faults;

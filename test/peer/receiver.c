@@ -22,6 +22,8 @@
 
 #define NANO_PER_SECOND UINT64_C(1000000000)
 #define READ_SIZE ((size_t)256 << 10)
+#define DRIP_WAIT_MS 100
+#define LAST_LOOKS_MAX 100000 /* at what has arrived before the end */
 /* The kernel doubles it and has a least size of its own. */
 #define TINY_BUFFER 1
 
@@ -227,32 +229,43 @@ static bool stop_or_look(struct receiver *receiver) {
     return count > 0 && !memchr(signs, 'q', (size_t)count);
 }
 
+enum look { LOOK_AGAIN, LOOK_NOTHING, LOOK_END };
+
+/* One look at everything; LOOK_NOTHING: nothing was there within the time. */
+static enum look look(struct receiver *receiver, int wait_ms) {
+    struct pollfd polled[RECEIVER_CONNECTIONS_MAX + 2];
+    struct connection *of[RECEIVER_CONNECTIONS_MAX];
+    size_t count = receiver->open_count;
+    int ready;
+    polled[0] = (struct pollfd){wait_ms ? receiver->stop_read : -1, POLLIN, 0};
+    polled[1] = (struct pollfd){count < RECEIVER_CONNECTIONS_MAX ? receiver->listener : -1, POLLIN, 0};
+    for (size_t i = 0; i < count; i++) {
+        of[i] = receiver->open[i];
+        polled[i + 2] = (struct pollfd){of[i]->fd, wait_ms ? wanted(of[i]) : wanted(of[i]) & POLLIN, 0};
+        if (of[i]->drips && wait_ms < 0)
+            wait_ms = DRIP_WAIT_MS;
+    }
+    ready = poll(polled, count + 2, wait_ms);
+    if (ready < 0)
+        return LOOK_AGAIN;
+    if (polled[0].revents && !stop_or_look(receiver))
+        return LOOK_END;
+    for (size_t i = 0; i < count; i++) {
+        if (polled[i + 2].revents || of[i]->drips)
+            serve(of[i], polled[i + 2].revents);
+    }
+    if (polled[1].revents)
+        accept_connection(receiver);
+    return ready > 0 ? LOOK_AGAIN : LOOK_NOTHING;
+}
+
 static void *run(void *argument) {
     struct receiver *receiver = argument;
-    for (;;) {
-        struct pollfd polled[RECEIVER_CONNECTIONS_MAX + 2];
-        struct connection *of[RECEIVER_CONNECTIONS_MAX];
-        size_t count = receiver->open_count;
-        int wait_ms = -1;
-        polled[0] = (struct pollfd){receiver->stop_read, POLLIN, 0};
-        polled[1] = (struct pollfd){count < RECEIVER_CONNECTIONS_MAX ? receiver->listener : -1, POLLIN, 0};
-        for (size_t i = 0; i < count; i++) {
-            of[i] = receiver->open[i];
-            polled[i + 2] = (struct pollfd){of[i]->fd, wanted(of[i]), 0};
-            if (of[i]->drips)
-                wait_ms = 100;
-        }
-        if (poll(polled, count + 2, wait_ms) < 0)
-            continue;
-        if (polled[0].revents && !stop_or_look(receiver))
-            break;
-        for (size_t i = 0; i < count; i++) {
-            if (polled[i + 2].revents || of[i]->drips)
-                serve(of[i], polled[i + 2].revents);
-        }
-        if (polled[1].revents)
-            accept_connection(receiver);
-    }
+    unsigned rest = LAST_LOOKS_MAX;
+    while (look(receiver, -1) != LOOK_END)
+        ;
+    while (rest-- && look(receiver, 0) != LOOK_NOTHING)
+        ;
     while (receiver->open_count)
         close_connection(receiver->open[0]);
     return NULL;
@@ -355,14 +368,17 @@ struct receiver *receiver_start(const struct receiver_options *options) {
     return receiver;
 }
 
-void receiver_stop(struct receiver *receiver) {
+struct receiver_counts receiver_stop(struct receiver *receiver) {
+    struct receiver_counts counts;
     if (write(receiver->stop_write, "q", 1) != 1)
         abort();
     if (receiver->process)
         waitpid(receiver->process, NULL, 0);
     else
         pthread_join(receiver->thread, NULL);
+    counts = receiver_counts(receiver);
     free_receiver(receiver);
+    return counts;
 }
 
 void receiver_set_mode(struct receiver *receiver, enum receiver_mode mode) {
@@ -385,6 +401,8 @@ struct receiver_counts receiver_counts(const struct receiver *receiver) {
     struct receiver_counts counts = {
         .connections = atomic_load(&shared->connections),
         .requests = atomic_load(&shared->requests),
+        .json_requests = atomic_load(&shared->json_requests),
+        .grpc_requests = atomic_load(&shared->grpc_requests),
         .metric_requests = atomic_load(&shared->metric_requests),
         .bytes = atomic_load(&shared->bytes),
         .acknowledged = atomic_load(&shared->acknowledged),

@@ -57,6 +57,8 @@ struct receiver_options {
 struct receiver_counts {
     uint64_t connections;     /* accepted */
     uint64_t requests;        /* read to the last byte */
+    uint64_t json_requests;   /* of these */
+    uint64_t grpc_requests;   /* of these */
     uint64_t metric_requests; /* of these: of metrics, which are taken unread */
     uint64_t bytes;           /* of request bodies as they travelled */
     uint64_t received;
@@ -82,8 +84,8 @@ void receiver_set_mode(struct receiver *receiver, enum receiver_mode mode);
 /* Any thread. An answer is counted right before the last of it is handed to the system: what a client knows,
  * is counted. */
 struct receiver_counts receiver_counts(const struct receiver *receiver);
-/* Ends it, closes everything, frees. */
-void receiver_stop(struct receiver *receiver);
+/* Takes in what has arrived, ends, closes everything, frees. Returns the last counts. */
+struct receiver_counts receiver_stop(struct receiver *receiver);
 
 /* As in "accepts, never reads". */
 const char *receiver_mode_name(enum receiver_mode mode);
