@@ -4,6 +4,7 @@
 #ifndef CLEW_EXPORT_HTTP_H
 #define CLEW_EXPORT_HTTP_H
 
+#include "collector-bridge/export/compress.h"
 #include "collector-bridge/export/transport.h"
 
 #include <curl/curl.h>
@@ -34,7 +35,8 @@ struct clew__http {
     size_t watched_count;
     struct clew__http_socket open[CLEW__HTTP_SOCKETS]; /* all connections, idle ones too */
     size_t open_count;
-    uint64_t wake_nano; /* libcurl's timer */
+    struct clew__http_socket wakers[2]; /* with these libcurl could wake itself up; fd is -1 when unknown */
+    uint64_t wake_nano;                 /* libcurl's timer */
 
     /* The attempt; valid while `running`, the answer until the next one begins. */
     bool running;
@@ -45,7 +47,9 @@ struct clew__http {
     size_t body_size, body_capacity;
     size_t header_size;
     bool headers_complete, body_lost, too_large;
-    bool body_json; /* by its Content-Type, else by that of the request */
+    bool body_json;               /* by its Content-Type, else by that of the request */
+    bool body_gzip, body_strange; /* by its Content-Encoding: gzip; one that nobody asked for */
+    struct clew__expanded expanded;
     bool retry_after;
     uint64_t retry_after_nano;
     char error[CURL_ERROR_SIZE];

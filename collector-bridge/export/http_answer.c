@@ -13,6 +13,8 @@
 #include <time.h>
 
 #define BODY_FIRST 4096u
+/* 413 Content Too Large */
+#define STATUS_TOO_LARGE 413
 
 /* libcurl has connected and is about to send the request: more than once when it finds that a kept connection
  * was closed by the peer meanwhile. */
@@ -50,6 +52,9 @@ static void read_header(struct clew__http *http, struct clew__slice line) {
             http->body_json = true;
         else if (is_type(line, "application/x-protobuf"))
             http->body_json = false;
+    } else if (take_name(&line, "content-encoding:")) {
+        http->body_gzip = is_type(line, "gzip");
+        http->body_strange = !http->body_gzip && !is_type(line, "identity");
     }
 }
 
@@ -74,6 +79,8 @@ static size_t on_header(char *data, size_t size, size_t count, void *user) {
 }
 
 void clew__http_answer_free(struct clew__http *http) {
+    clew__expanded_free(&http->expanded);
+    http->expanded = (struct clew__expanded){NULL, 0, 0};
     clew_memory_release(http->body);
     clew_budget_give(http->body_capacity);
     http->body = NULL;
@@ -130,33 +137,58 @@ void clew__http_answer_begin(struct clew__http *http) {
     http->requests = 0;
     http->header_size = 0;
     http->headers_complete = http->body_lost = http->too_large = http->retry_after = false;
+    http->body_gzip = http->body_strange = false;
     http->body_json = http->base.settings->protocol == CLEW_OTLP_HTTP_JSON;
     http->error[0] = '\0';
 }
 
 /* ---- what it means ---- */
 
-static void interpret(struct clew__http *http, CURLcode code, struct clew__transport_result *result) {
-    size_t size = http->body_lost ? 0 : http->body_size;
+/* The body as the receiver meant it. NULL with a size of 0, and false, when it cannot be had. */
+static bool body_of(struct clew__http *http, bool whole, uint8_t **out, size_t *size) {
+    *out = NULL;
+    *size = 0;
+    if (!whole || http->body_lost || http->body_strange)
+        return false;
+    if (!http->body_gzip || http->body_size == 0) {
+        *out = http->body;
+        *size = http->body_size;
+        return true;
+    }
+    int error =
+        clew__expand(CLEW__ENCODING_GZIP, http->body, http->body_size, CLEW__ANSWER_MAX, &http->expanded);
+    if (error == CLEW_ELIMIT)
+        http->too_large = true;
+    if (error)
+        return false;
+    *out = http->expanded.data;
+    *size = http->expanded.size;
+    return true;
+}
+
+static void interpret(struct clew__transport_result *result, const struct clew__http *http, uint8_t *body,
+                      size_t size, bool readable) {
     result->end = CLEW__TRANSPORT_ANSWERED;
     result->accepted = result->status < 300;
     if (result->accepted) {
-        result->answer_cut = code != CURLE_OK || http->body_lost;
-        result->answer = http->body;
+        result->answer_cut = !readable;
+        result->answer = body;
         result->answer_size = size;
         result->answer_json = http->body_json;
         return;
     }
-    result->request_too_large = result->status == 413;
+    result->request_too_large = result->status == STATUS_TOO_LARGE;
     result->retryable = clew__retry_status(result->status);
     result->told = result->retryable && http->retry_after;
     result->told_nano = http->retry_after_nano;
-    result->message = http->body_json ? clew__answer_json_status_message(http->body, size)
-                                      : clew__answer_status_message(http->body, size);
+    result->message = http->body_json ? clew__answer_json_status_message(body, size)
+                                      : clew__answer_status_message(body, size);
 }
 
 void clew__http_result(struct clew__http *http, CURLcode code, struct clew__transport_result *result) {
     curl_off_t uploaded = 0;
+    uint8_t *body = NULL;
+    size_t size = 0;
     long status = -1;
     memset(result, 0, sizeof *result);
     curl_easy_getinfo(http->easy, CURLINFO_SIZE_UPLOAD_T, &uploaded);
@@ -166,12 +198,13 @@ void clew__http_result(struct clew__http *http, CURLcode code, struct clew__tran
     if (http->headers_complete)
         curl_easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &status);
     result->status = (int32_t)status;
+    bool readable = http->headers_complete && body_of(http, code == CURLE_OK, &body, &size);
     if (http->too_large || code == CURLE_FILESIZE_EXCEEDED) {
         result->end = CLEW__TRANSPORT_TOO_LARGE;
         snprintf(result->reason, sizeof result->reason, "the answer of %s is larger than the limit",
                  http->base.settings->shown);
     } else if (http->headers_complete) {
-        interpret(http, code, result);
+        interpret(result, http, body, size, readable);
     } else {
         code = code == CURLE_OK ? CURLE_GOT_NOTHING : code;
         result->end = clew__http_explain(http, code, result->reason, sizeof result->reason);

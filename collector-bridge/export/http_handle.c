@@ -2,6 +2,7 @@
  * identifies it. The transport's thread; `forget` in a forked child. */
 #include "collector-bridge/export/http.h"
 
+#include "collector-bridge/export/close_on_exec.h"
 #include "collector-bridge/wire/endpoint.h"
 
 #include <poll.h>
@@ -119,7 +120,7 @@ static struct curl_slist *make_headers(const struct clew__otlp_settings *setting
     bool made = add_header(&headers, json ? "Content-Type: application/json"
                                           : "Content-Type: application/x-protobuf") &&
                 (!compressed || add_header(&headers, content_encoding(settings))) &&
-                add_header(&headers, "Expect:");
+                add_header(&headers, "Accept-Encoding: gzip") && add_header(&headers, "Expect:");
     for (size_t i = 0; i < settings->header_count; i++)
         made = made && add_header(&headers, settings->headers[i]);
     if (made)
@@ -192,6 +193,20 @@ static bool set_multi(CURLM *multi, struct clew__http *http) {
            curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, 1L) == CURLM_OK;
 }
 
+/* libcurl's own pair of sockets comes without close-on-exec up to some release. */
+static CURLM *make_multi(struct clew__http *http) {
+    struct clew__descriptors before;
+    int pair[2];
+    bool listed = clew__descriptors_list(&before);
+    CURLM *multi = curl_multi_init();
+    bool found = multi && listed && clew__close_pair_on_exec(&before, pair);
+    for (int i = 0; i < 2; i++) {
+        http->wakers[i].fd = found ? pair[i] : -1;
+        identify(&http->wakers[i]);
+    }
+    return multi;
+}
+
 static void free_handles(struct clew__http *http) {
     if (http->multi && http->easy)
         curl_multi_remove_handle(http->multi, http->easy);
@@ -211,7 +226,7 @@ int clew__http_open(struct clew__http *http) {
     http->owner = getpid();
     if (!make_header_lists(http))
         return CLEW_ENOMEM;
-    http->multi = curl_multi_init();
+    http->multi = make_multi(http);
     http->easy = http->multi ? curl_easy_init() : NULL;
     if (http->easy && set_multi(http->multi, http) && set_options(http->easy, http))
         return CLEW_OK;
@@ -237,6 +252,10 @@ void clew__http_forget(struct clew__http *http) {
         if (is_ours(&http->watched[i]))
             close(http->watched[i].fd);
     }
+    for (int i = 0; http->multi && i < 2; i++) {
+        if (is_ours(&http->wakers[i]))
+            close(http->wakers[i].fd);
+    }
     http->multi = NULL;
     http->easy = NULL;
     http->open_count = http->watched_count = 0;
@@ -249,6 +268,10 @@ bool clew__http_is_ours(const struct clew__http *http) {
         return false;
     for (size_t i = 0; i < http->open_count; i++) {
         if (!is_ours(&http->open[i]))
+            return false;
+    }
+    for (int i = 0; i < 2; i++) {
+        if (http->wakers[i].fd >= 0 && !is_ours(&http->wakers[i]))
             return false;
     }
     return true;
