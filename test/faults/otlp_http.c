@@ -1,6 +1,6 @@
 /* The OTLP/HTTP exporter against receivers that misbehave: outcome, report, and that the deadline holds.
  * Drives the state machine with a poll loop, as the worker does. */
-#include "sdk/pipeline/batch.h"
+#include "test/faults/drive.h"
 #include "test/faults/peer.h"
 #include "test/tap.h"
 
@@ -9,20 +9,11 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <netdb.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define NANO_PER_MILLI UINT64_C(1000000)
-/* How late an outcome may be, in milliseconds; the sanitizers slow everything down. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define GRACE_MS 200
-#else
-#define GRACE_MS 50
-#endif
 
 static char said[8192];
 
@@ -49,44 +40,6 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
 
 /* ---- driving ---- */
 
-struct run {
-    clew_export_outcome outcome;
-    clew_export_report report;
-    unsigned elapsed_ms;
-};
-
-/* Not a request that a receiver could read, but bytes that it can count. */
-static const char request_bytes[] = "not read by anybody";
-static const clew_batch small = {{request_bytes, sizeof request_bytes - 1}, 7};
-
-static size_t watch_capacity = 8;
-
-static clew_export_outcome step_once(clew_exporter *exporter, uint64_t until, clew_export_report *report) {
-    clew_poll watched[8];
-    struct pollfd polled[8];
-    uint64_t wake;
-    size_t count = exporter->wait(exporter->self, watched, watch_capacity, &wake);
-    for (size_t i = 0; i < count; i++)
-        polled[i] = (struct pollfd){watched[i].fd, watched[i].events, 0};
-    uint64_t now = clew_monotonic_nano();
-    uint64_t end = wake < until ? wake : until;
-    poll(polled, count, end <= now ? 0 : (int)((end - now + NANO_PER_MILLI - 1) / NANO_PER_MILLI));
-    for (size_t i = 0; i < count; i++)
-        watched[i].revents = polled[i].revents;
-    return exporter->step(exporter->self, watched, count, clew_monotonic_nano(), report);
-}
-
-static struct run export_batch(clew_exporter *exporter, const clew_batch *batch, unsigned deadline_ms) {
-    struct run run = {.outcome = CLEW_EXPORT_PENDING};
-    uint64_t started = clew_monotonic_nano();
-    uint64_t give_up = started + UINT64_C(20000) * NANO_PER_MILLI;
-    run.outcome = exporter->start(exporter->self, batch, started + deadline_ms * NANO_PER_MILLI, &run.report);
-    while (run.outcome == CLEW_EXPORT_PENDING && clew_monotonic_nano() < give_up)
-        run.outcome = step_once(exporter, give_up, &run.report);
-    run.elapsed_ms = (unsigned)((clew_monotonic_nano() - started) / NANO_PER_MILLI);
-    return run;
-}
-
 static clew_exporter exporter_with(const char *endpoint, const char *headers) {
     clew_otlp_options options = clew_otlp_options_default();
     clew_exporter exporter = {0};
@@ -109,11 +62,6 @@ static struct peer *start(const struct peer_step *steps, size_t count) {
         abort();
     said[0] = '\0';
     return peer;
-}
-
-static const char *outcome_name(clew_export_outcome outcome) {
-    static const char *const names[] = {"delivered", "failed", "unknown", "pending"};
-    return names[outcome];
 }
 
 /* One row: a peer, what must come of it, within `deadline_ms`; in the reason there is `text`. */
@@ -424,7 +372,7 @@ static void few_descriptors(void) {
     watch_capacity = 0;
     expect("batch driven without descriptors", export_batch(&exporter, &small, 1000), CLEW_EXPORT_DELIVERED,
            1000, "");
-    watch_capacity = 8;
+    watch_capacity = DRIVE_WATCHED;
     exporter.destroy(exporter.self);
     peer_stop(peer);
 }
@@ -513,6 +461,13 @@ static void descriptor_taken_over(void) {
         before[fd] = fcntl(fd, F_GETFD) >= 0;
     clew_exporter exporter = exporter_to(peer_port(peer), "http");
     export_batch(&exporter, &small, 1000);
+    bool closed_on_exec = true;
+    for (int fd = 0; fd < 256; fd++) {
+        int flags = fcntl(fd, F_GETFD);
+        if (!before[fd] && flags >= 0 && !(flags & FD_CLOEXEC))
+            closed_on_exec = false;
+    }
+    tap_ok(closed_on_exec, "programs that are started inherit no descriptor of the exporter or of libcurl");
     /* The exporter's connection becomes the pipe. */
     int taken = -1;
     for (int fd = 0; fd < 256; fd++) {

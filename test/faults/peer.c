@@ -17,6 +17,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -47,6 +48,7 @@ struct peer {
     size_t step_count;
     int listener, stop_read, stop_write;
     uint16_t port;
+    const char *path; /* NULL: a port */
     pthread_t thread;
     atomic_uint connections, requests;
     unsigned begun; /* the thread's: steps used up */
@@ -135,8 +137,10 @@ static bool compose(struct connection *connection) {
         connection->close_after = true;
         return true;
     }
-    int size = snprintf(text, capacity, "HTTP/1.1 %d %s\r\nContent-Type: application/x-protobuf\r\n%s",
-                        status, phrase(status), step->headers ? step->headers : "");
+    const char *headers = step->headers ? step->headers : "";
+    int size =
+        snprintf(text, capacity, "HTTP/1.1 %d %s\r\n%s%s", status, phrase(status),
+                 strstr(headers, "Content-Type:") ? "" : "Content-Type: application/x-protobuf\r\n", headers);
     size_t used = (size_t)size;
     if (step->behaviour == PEER_ENDLESS)
         used += (size_t)snprintf(text + used, capacity - used, "Transfer-Encoding: identity\r\n\r\n");
@@ -374,15 +378,26 @@ static bool start_thread(struct peer *peer) {
     return started;
 }
 
-struct peer *peer_start(const struct peer_step *steps, size_t count) {
+static int socket_at(const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static struct peer *start(const char *path, const struct peer_step *steps, size_t count) {
     int pipe_fds[2];
     struct peer *peer = calloc(1, sizeof *peer);
     if (!peer)
         return NULL;
     peer->steps = steps;
     peer->step_count = count;
+    peer->path = path;
     pthread_mutex_init(&peer->lock, NULL);
-    peer->listener = bound_socket(&peer->port);
+    peer->listener = path ? socket_at(path) : bound_socket(&peer->port);
     if (peer->listener >= 0 && pipe2(pipe_fds, O_CLOEXEC) == 0) {
         peer->stop_read = pipe_fds[0];
         peer->stop_write = pipe_fds[1];
@@ -395,6 +410,14 @@ struct peer *peer_start(const struct peer_step *steps, size_t count) {
         close(peer->listener);
     free(peer);
     return NULL;
+}
+
+struct peer *peer_start(const struct peer_step *steps, size_t count) {
+    return start(NULL, steps, count);
+}
+
+struct peer *peer_start_at(const char *path, const struct peer_step *steps, size_t count) {
+    return start(path, steps, count);
 }
 
 uint16_t peer_port(const struct peer *peer) {
@@ -432,5 +455,7 @@ void peer_stop(struct peer *peer) {
     close(peer->stop_read);
     close(peer->stop_write);
     pthread_mutex_destroy(&peer->lock);
+    if (peer->path)
+        unlink(peer->path);
     free(peer);
 }

@@ -38,6 +38,8 @@ struct peer;
  * NULL: no socket, thread or memory. */
 struct peer *peer_start(const struct peer_step *steps, size_t count);
 uint16_t peer_port(const struct peer *peer);
+/* The same at a Unix socket, which is made, and removed by peer_stop(). */
+struct peer *peer_start_at(const char *path, const struct peer_step *steps, size_t count);
 
 /* What it has seen until now; any thread. */
 unsigned peer_connections(const struct peer *peer);
