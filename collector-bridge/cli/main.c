@@ -11,6 +11,7 @@ static const struct command {
     int (*run)(int argc, char **argv);
     const char *summary;
 } commands[] = {
+    {"recover", clew__command_recover, "send the spans that a crashed program left"},
     {"trace", clew__command_trace, "draw the traces of OTLP files as trees"},
 };
 

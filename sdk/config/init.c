@@ -6,7 +6,9 @@
 #include "sdk/base/thread.h"
 #include "sdk/config/options.h"
 #include "sdk/context/context.h"
+#include "sdk/pipeline/crash.h"
 #include "sdk/telemetry/telemetry.h"
+#include "sdk/trace/provider.h"
 
 #include <clew/init.h>
 
@@ -31,6 +33,7 @@ static void register_hooks(void) {
 
 static void deliver_at_exit(void) {
     uint32_t timeout = atomic_load(&exit_flush_ms);
+    clew__crash_keep_undelivered();
     if (timeout)
         clew_shutdown(timeout);
 }
@@ -49,21 +52,35 @@ static void join_environment(void) {
     clew_context_unref(context);
 }
 
-static void add_otlp(clew_provider *provider, const struct clew__settings *settings) {
+/* The first batch pipeline has its spans in the crash file, if there is one: they are sent once. */
+static int add_batch(clew_provider *provider, const clew_exporter *exporter,
+                     struct clew__settings *settings) {
+    char *directory = settings->crash_directory;
+    int result;
+    if (!directory)
+        return clew_provider_add_batch(provider, exporter, &settings->batch);
+    settings->crash_directory = NULL;
+    result =
+        clew__provider_add_protected(provider, exporter, &settings->batch, directory, settings->crash_bytes);
+    clew_memory_release(directory);
+    return result;
+}
+
+static void add_otlp(clew_provider *provider, struct clew__settings *settings) {
     clew_exporter exporter;
     if (settings->otlp(&settings->otlp_options, &exporter) == CLEW_OK &&
-        clew_provider_add_batch(provider, &exporter, &settings->batch) != CLEW_OK)
+        add_batch(provider, &exporter, settings) != CLEW_OK)
         clew_log(CLEW_LOG_ERROR, "init.otlp", "no memory for the OTLP exporter");
 }
 
-static void add_file(clew_provider *provider, const struct clew__settings *settings, const char *path) {
+static void add_file(clew_provider *provider, struct clew__settings *settings, const char *path) {
     clew_exporter exporter;
     if (clew_exporter_otlp_file(path, &exporter) == CLEW_OK &&
-        clew_provider_add_batch(provider, &exporter, &settings->batch) != CLEW_OK)
+        add_batch(provider, &exporter, settings) != CLEW_OK)
         clew_log(CLEW_LOG_ERROR, "init.file", "no memory for the file exporter");
 }
 
-static void add_exporters(clew_provider *provider, const struct clew__settings *settings) {
+static void add_exporters(clew_provider *provider, struct clew__settings *settings) {
     if (settings->exporters & CLEW__EXPORTER_OTLP)
         add_otlp(provider, settings);
     if (settings->exporters & CLEW__EXPORTER_CONSOLE) {

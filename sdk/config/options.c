@@ -5,6 +5,7 @@
 #include "sdk/base/environment.h"
 #include "sdk/context/propagators.h"
 #include "sdk/pipeline/batch_options.h"
+#include "sdk/pipeline/crash.h"
 #include "sdk/trace/limits.h"
 
 #include <clew/extend.h>
@@ -22,6 +23,7 @@
 /* The specification's (Metrics SDK, Periodic exporting reader). */
 #define METRICS_INTERVAL_MS 60000u
 #define METRICS_TIMEOUT_MS 30000u
+#define CRASH_BYTES_STANDARD (UINT64_C(16) << 20)
 
 #define BATCH_SIZE_VARIABLE "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"
 
@@ -158,14 +160,13 @@ static uint32_t read_exporters(const char *source, struct clew__slice text, bool
     return bits;
 }
 
-/* The path of the variable; nothing in a program that runs with more rights than its caller, whose files it
+/* The path of a variable; nothing in a program that runs with more rights than its caller, whose files it
  * would write. */
-static struct clew__slice otlp_file_of_environment(void) {
-    struct clew__slice path = clew__env_text("CLEW_OTLP_FILE");
+static struct clew__slice path_of_environment(const char *name) {
+    struct clew__slice path = clew__env_text(name);
     if (path.size == 0 || !getauxval(AT_SECURE))
         return path;
-    clew_log(CLEW_LOG_WARN, "CLEW_OTLP_FILE",
-             "CLEW_OTLP_FILE is ignored in a program with raised privileges");
+    clew_log(CLEW_LOG_WARN, name, "%s is ignored in a program with raised privileges", name);
     return clew__slice_of(NULL, 0);
 }
 
@@ -189,7 +190,7 @@ static int load_exporters(const clew_options *options, struct clew__settings *ou
                            sizeof *options->otlp_options);
 
     if (!options->otlp_file)
-        path = otlp_file_of_environment();
+        path = path_of_environment("CLEW_OTLP_FILE");
     if (path.size == 0)
         return CLEW_OK;
     out->otlp_file = clew_memory_copy_text(path.data, path.size);
@@ -197,6 +198,21 @@ static int load_exporters(const clew_options *options, struct clew__settings *ou
         return CLEW_ENOMEM;
     out->exporters |= CLEW__EXPORTER_OTLP_FILE;
     return CLEW_OK;
+}
+
+/* ---- crash files ---- */
+
+static int load_crash(const clew_options *options, struct clew__settings *out) {
+    static const struct clew__env_number bytes = {CLEW__CRASH_BYTES_LEAST, INT64_MAX, CRASH_BYTES_STANDARD,
+                                                  NULL};
+    struct clew__slice path = options->crash_directory ? clew__slice_text(options->crash_directory)
+                                                       : path_of_environment("CLEW_CRASH_DIR");
+    if (path.size == 0)
+        return CLEW_OK;
+    out->crash_bytes =
+        options->crash_bytes ? options->crash_bytes : clew__env_uint("CLEW_CRASH_BYTES", NULL, &bytes);
+    out->crash_directory = clew_memory_copy_text(path.data, path.size);
+    return out->crash_directory ? CLEW_OK : CLEW_ENOMEM;
 }
 
 /* ---- propagator ---- */
@@ -329,6 +345,8 @@ int clew__settings_load(const clew_options *options, struct clew__settings *out)
     status = load_exporters(&given, out);
     if (status == CLEW_OK)
         status = load_metrics(&given, out);
+    if (status == CLEW_OK)
+        status = load_crash(&given, out);
     if (status == CLEW_OK && (!out->sampler || !out->propagator))
         status = CLEW_ENOMEM;
     if (status != CLEW_OK)
@@ -343,5 +361,6 @@ void clew__settings_fini(struct clew__settings *settings) {
         clew_propagator_free(settings->propagator);
     clew_memory_release(settings->otlp_file);
     clew_memory_release(settings->metrics_endpoint);
+    clew_memory_release(settings->crash_directory);
     memset(settings, 0, sizeof *settings);
 }

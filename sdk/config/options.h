@@ -27,6 +27,9 @@ struct clew__settings {
         otlp_options; /* its texts are the program's, borrowed for the call of clew_init_with() */
     char *otlp_file;  /* owned; NULL without CLEW__EXPORTER_OTLP_FILE */
 
+    char *crash_directory; /* owned; NULL: none */
+    uint64_t crash_bytes;
+
     uint32_t exit_flush_ms; /* 0: none */
     uint64_t memory_limit;  /* of CLEW_MEMORY_LIMIT; 0: not set */
     bool disabled;          /* propagators only */

@@ -5,6 +5,7 @@
 #include "proto/otlp.h"
 #include "sdk/base/lock.h"
 #include "sdk/base/memory.h"
+#include "sdk/pipeline/crash.h"
 
 /* Of the memory budget, the part that spare chunks may keep. */
 #define SPARE_SHARE 64u
@@ -15,13 +16,13 @@ static uint64_t spare_bytes;
 static bool locked_for_fork;
 
 /* A body's block holds, in front of the span's bytes: the chunk, a record, a tag of one byte and a length. */
-_Static_assert(sizeof(struct clew__chunk) + CLEW__RECORD_SIZE + 1 + 5 <= CLEW__BODY_HEADROOM,
+_Static_assert(CLEW__CHUNK_OVERHEAD + CLEW__RECORD_SIZE + 1 + 5 <= CLEW__BODY_HEADROOM,
                "a body leaves room to become a chunk");
 
 static struct clew__chunk **spares_of(size_t block_size) {
-    if (block_size == sizeof(struct clew__chunk) + CLEW__CHUNK_LARGE)
+    if (block_size == CLEW__CHUNK_OVERHEAD + CLEW__CHUNK_LARGE)
         return &spare[0];
-    return block_size == sizeof(struct clew__chunk) + CLEW__CHUNK_SMALL ? &spare[1] : NULL;
+    return block_size == CLEW__CHUNK_OVERHEAD + CLEW__CHUNK_SMALL ? &spare[1] : NULL;
 }
 
 static struct clew__chunk *take_spare(size_t size) {
@@ -74,14 +75,18 @@ void clew__chunk_free_spares(void) {
 
 void clew__chunk_before_fork(void) {
     locked_for_fork = clew__lock_acquire_bounded(&lock);
+    clew__crash_before_fork();
 }
 
 void clew__chunk_after_fork_in_parent(void) {
+    clew__crash_after_fork_in_parent();
     if (locked_for_fork)
         clew__lock_release(&lock);
 }
 
+/* The crash file first: what is freed from here on is not the parent's. */
 void clew__chunk_after_fork_in_child(void) {
+    clew__crash_after_fork_in_child();
     if (!locked_for_fork) {
         spare[0] = spare[1] = NULL; /* somebody was at it */
         spare_bytes = 0;
@@ -89,9 +94,18 @@ void clew__chunk_after_fork_in_child(void) {
     clew__lock_release(&lock);
 }
 
-struct clew__chunk *clew__chunk_new(uint32_t capacity) {
-    size_t size = sizeof(struct clew__chunk) + capacity;
-    struct clew__chunk *chunk = take_spare(size);
+static void begin_records(struct clew__chunk *chunk) {
+    chunk->records = (struct clew__records *)(void *)(chunk + 1);
+    atomic_store_explicit(&chunk->records->begin, 0, memory_order_relaxed);
+    atomic_store_explicit(&chunk->records->end, 0, memory_order_relaxed);
+}
+
+struct clew__chunk *clew__chunk_new(struct clew__crash *crash, uint32_t capacity) {
+    size_t size = CLEW__CHUNK_OVERHEAD + capacity;
+    struct clew__chunk *chunk;
+    if (crash && clew__crash_ready(crash))
+        return clew__crash_chunk(crash, capacity);
+    chunk = take_spare(size);
     if (!chunk)
         chunk = clew__charged_new(size);
     if (!chunk)
@@ -99,12 +113,32 @@ struct clew__chunk *clew__chunk_new(uint32_t capacity) {
     memset(chunk, 0, sizeof *chunk);
     chunk->block_size = (uint32_t)size;
     chunk->capacity = capacity;
+    begin_records(chunk);
     return chunk;
 }
 
+uint64_t clew__chunk_block_size(struct clew__crash *crash, uint32_t capacity) {
+    if (crash && clew__crash_ready(crash))
+        return clew__crash_block_size(capacity);
+    return CLEW__CHUNK_OVERHEAD + (uint64_t)capacity;
+}
+
 void clew__chunk_free(struct clew__chunk *chunk) {
-    if (chunk && !keep_spare(chunk))
+    if (chunk && chunk->crash)
+        clew__crash_free(chunk, false);
+    else if (chunk && !keep_spare(chunk))
         clew__charged_free(chunk, chunk->block_size);
+}
+
+void clew__chunk_lose(struct clew__chunk *chunk) {
+    if (chunk->crash)
+        clew__crash_free(chunk, clew__crash_keeps_undelivered());
+    else
+        clew__chunk_free(chunk);
+}
+
+void clew__chunk_settle(struct clew__chunk *chunk) {
+    atomic_store_explicit(&chunk->records->begin, chunk->begin, memory_order_release);
 }
 
 size_t clew__chunk_need(size_t span_size) {
@@ -121,16 +155,20 @@ static uint8_t *put_record(uint8_t *at, const struct clew__scope *scope, size_t 
 
 void clew__chunk_append(struct clew__chunk *chunk, const struct clew__scope *scope, const void *span,
                         size_t span_size) {
-    uint8_t *at = put_record(chunk->data + chunk->end, scope, span_size);
+    struct clew__records *records = chunk->records;
+    uint8_t *at = put_record(records->data + chunk->end, scope, span_size);
+    if (__builtin_expect(chunk->crash != NULL, 0))
+        clew__crash_note(chunk->crash, scope);
     memcpy(at, span, span_size);
-    chunk->end = (uint32_t)(at + span_size - chunk->data);
+    chunk->end = (uint32_t)(at + span_size - records->data);
+    atomic_store_explicit(&records->end, chunk->end, memory_order_release);
     chunk->spans++;
     chunk->credits--;
 }
 
 const uint8_t *clew__chunk_record(const struct clew__chunk *chunk, uint32_t offset,
                                   struct clew__record *record, uint32_t *next) {
-    const uint8_t *at = chunk->data + offset;
+    const uint8_t *at = chunk->records->data + offset;
     memcpy(&record->scope, at, sizeof record->scope);
     memcpy(&record->size, at + sizeof record->scope, sizeof record->size);
     *next = offset + CLEW__RECORD_SIZE + record->size;
@@ -143,10 +181,11 @@ struct clew__chunk *clew__chunk_from_body(void *block, uint32_t block_size, cons
     size_t record = clew__chunk_need(span_size) - span_size;
     memset(chunk, 0, sizeof *chunk);
     chunk->block_size = block_size;
-    chunk->capacity = block_size - (uint32_t)sizeof *chunk;
-    chunk->begin = (uint32_t)(CLEW__BODY_HEADROOM - sizeof *chunk - record);
-    chunk->end = (uint32_t)(CLEW__BODY_HEADROOM - sizeof *chunk + span_size);
+    begin_records(chunk);
+    chunk->capacity = block_size - (uint32_t)CLEW__CHUNK_OVERHEAD;
+    chunk->begin = (uint32_t)(CLEW__BODY_HEADROOM - CLEW__CHUNK_OVERHEAD - record);
+    chunk->end = (uint32_t)(CLEW__BODY_HEADROOM - CLEW__CHUNK_OVERHEAD + span_size);
     chunk->spans = 1;
-    put_record(chunk->data + chunk->begin, scope, span_size);
+    put_record(chunk->records->data + chunk->begin, scope, span_size);
     return chunk;
 }

@@ -6,6 +6,7 @@
 
 #include "sdk/pipeline/scope.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,26 +19,47 @@ struct clew__record {
 };
 #define CLEW__RECORD_SIZE 12u
 
+/* The records of a chunk. The two marks are what a crash file goes by: those in between are complete and have
+ * no fate yet. */
+struct clew__records {
+    _Atomic uint32_t begin;
+    _Atomic uint32_t end;
+    uint8_t data[];
+};
+
+struct clew__crash;
+
 struct clew__chunk {
     struct clew__chunk *next;
-    uint32_t block_size; /* of the whole allocation, as charged */
-    uint32_t begin;      /* the first record not yet read, from `data` */
+    struct clew__records *records; /* behind the chunk, or in a crash file */
+    struct clew__crash *crash;     /* whose pages they are; NULL: the chunk's own */
+    uint32_t block_size;           /* of the whole allocation, as charged; or of the pages */
+    uint32_t begin;                /* the first record not yet read, from the start of the records' data */
     uint32_t end;
     uint32_t capacity;
-    uint32_t spans;                    /* from begin to end */
-    uint32_t credits;                  /* spans that may still be added */
-    uint32_t epoch;                    /* of the stream, in which it was pushed */
-    _Alignas(uint64_t) uint8_t data[]; /* right behind: sizes count from sizeof */
+    uint32_t spans;   /* from begin to end */
+    uint32_t credits; /* spans that may still be added */
+    uint32_t epoch;   /* of the stream, in which it was pushed */
 };
-_Static_assert(sizeof(struct clew__chunk) == offsetof(struct clew__chunk, data), "no padding before data");
 
-/* What threads fill; chunks of these sizes are kept and used again. */
-#define CLEW__CHUNK_LARGE (16u << 10)
-#define CLEW__CHUNK_SMALL (4u << 10)
+/* What threads fill; chunks of these sizes are kept and used again. In a crash file, whole pages. */
+#define CLEW__CHUNK_LARGE ((16u << 10) - (uint32_t)sizeof(struct clew__records))
+#define CLEW__CHUNK_SMALL ((4u << 10) - (uint32_t)sizeof(struct clew__records))
 
-/* A chunk with room for `capacity` bytes of records; NULL when the budget or memory is used up. */
-struct clew__chunk *clew__chunk_new(uint32_t capacity);
+/* What an ordinary chunk takes beside its records. */
+#define CLEW__CHUNK_OVERHEAD (sizeof(struct clew__chunk) + sizeof(struct clew__records))
+
+/* A chunk with room for `capacity` bytes of records, out of the crash file where there is one; NULL when
+ * that, the budget or memory is used up. */
+struct clew__chunk *clew__chunk_new(struct clew__crash *crash, uint32_t capacity);
+/* The `block_size` that it will have. */
+uint64_t clew__chunk_block_size(struct clew__crash *crash, uint32_t capacity);
+/* Its spans have their fates. */
 void clew__chunk_free(struct clew__chunk *chunk);
+/* They were not delivered: at an exit without a shutdown a crash file keeps them. */
+void clew__chunk_lose(struct clew__chunk *chunk);
+/* Those that are read have their fates. */
+void clew__chunk_settle(struct clew__chunk *chunk);
 /* When nothing is exported any more. */
 void clew__chunk_free_spares(void);
 
@@ -56,7 +78,7 @@ const uint8_t *clew__chunk_record(const struct clew__chunk *chunk, uint32_t offs
                                   struct clew__record *record, uint32_t *next);
 
 /* A body that has grown becomes a chunk of its own, uncopied: blocks of spans start with room for this. */
-#define CLEW__BODY_HEADROOM 64u
+#define CLEW__BODY_HEADROOM 88u
 /* `block` is an allocation of `block_size`, charged; the span's bytes start at CLEW__BODY_HEADROOM. */
 struct clew__chunk *clew__chunk_from_body(void *block, uint32_t block_size, const struct clew__scope *scope,
                                           size_t span_size);

@@ -231,3 +231,10 @@ struct clew__outgoing *clew__request_of_span(struct clew__origin *origin, const 
         memcpy(at + span_size, scope->tail, scope->tail_size);
     return outgoing;
 }
+
+struct clew__outgoing *clew__request_copy(clew_bytes request, size_t count) {
+    struct clew__outgoing *outgoing = outgoing_new(request.size, count, false);
+    if (outgoing)
+        memcpy(outgoing->data, request.data, request.size);
+    return outgoing;
+}

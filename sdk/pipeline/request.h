@@ -28,6 +28,9 @@ struct clew__outgoing *clew__request_build(struct clew__origin *origin, struct c
 struct clew__outgoing *clew__request_of_span(struct clew__origin *origin, const struct clew__scope *scope,
                                              const void *span, size_t span_size);
 
+/* A copy of a whole request. */
+struct clew__outgoing *clew__request_copy(clew_bytes request, size_t count);
+
 void clew__outgoing_unref(struct clew__outgoing *outgoing);
 
 #endif

@@ -4,16 +4,18 @@
 
 #include <clew/resource.h>
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* An instrumentation scope: immutable, alive as long as the process. */
+/* An instrumentation scope: immutable but for the last member, alive as long as the process. */
 struct clew__scope {
     const uint8_t *head; /* member `scope` of a ScopeSpans, tag and length included; may be empty */
     size_t head_size;
     const uint8_t *tail; /* member `schema_url`, likewise */
     size_t tail_size;
+    _Atomic uint32_t noted; /* the crash file that has it; see crash.h */
 };
 
 /* A resource, of one provider. Encoded at first use, and again in the child of a fork, whose process is

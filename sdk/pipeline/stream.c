@@ -63,6 +63,12 @@ struct clew__stream *clew__stream_new(const clew_exporter *exporter, const clew_
     return stream;
 }
 
+void clew__stream_protect(struct clew__stream *stream, struct clew__crash *crash,
+                          struct clew__leftovers *leftovers) {
+    stream->crash = crash;
+    stream->leftovers = leftovers;
+}
+
 /* ---- the threads' side ---- */
 
 /* Caller holds the lock. Returns whether the worker should hear of it: once as the queue grows past a batch.
@@ -239,9 +245,9 @@ static bool obtain_bytes(struct clew__stream *stream, uint64_t size) {
 
 /* When memory or the budget is used up, spans of this queue may give way. */
 static struct clew__chunk *obtain_memory(struct clew__stream *stream, uint32_t capacity) {
-    struct clew__chunk *chunk = clew__chunk_new(capacity);
+    struct clew__chunk *chunk = clew__chunk_new(stream->crash, capacity);
     for (unsigned i = 0; !chunk && i < DROPS_A_SPAN && drop_oldest(stream, CLEW__FATE_DROPPED_MEMORY); i++)
-        chunk = clew__chunk_new(capacity);
+        chunk = clew__chunk_new(stream->crash, capacity);
     return chunk;
 }
 
@@ -255,8 +261,12 @@ void clew__stream_ask_for_room(struct clew__stream *stream) {
 static bool push_alone(struct clew__stream *stream, struct clew__account *account,
                        const struct clew__scope *scope, const uint8_t *span, size_t size, void *body,
                        uint32_t body_size) {
-    size_t block = body ? body_size : sizeof(struct clew__chunk) + clew__chunk_need(size);
+    uint32_t capacity = (uint32_t)clew__chunk_need(size);
     struct clew__chunk *chunk = NULL;
+    uint64_t block;
+    if (stream->crash)
+        body = NULL; /* what is to outlive the process is copied */
+    block = body ? body_size : clew__chunk_block_size(stream->crash, capacity);
     if (obtain_credits(stream, 1) == 0) {
         clew__account_add(account, CLEW__DROPPED_QUEUE_FULL, 1);
         return false;
@@ -265,7 +275,7 @@ static bool push_alone(struct clew__stream *stream, struct clew__account *accoun
         if (body) {
             chunk = clew__chunk_from_body(body, body_size, scope, size);
         } else {
-            chunk = obtain_memory(stream, (uint32_t)clew__chunk_need(size));
+            chunk = obtain_memory(stream, capacity);
             if (chunk) {
                 chunk->credits = 1;
                 clew__chunk_append(chunk, scope, span, size);
@@ -293,18 +303,20 @@ static struct clew__chunk *obtain_chunk(struct clew__stream *stream, struct clew
     uint32_t capacity = small ? CLEW__CHUNK_SMALL : CLEW__CHUNK_LARGE;
     uint32_t credits = obtain_credits(stream, fair_credits(stream));
     struct clew__chunk *chunk;
+    uint64_t block;
     if (credits == 0) {
         clew__account_add(account, CLEW__DROPPED_QUEUE_FULL, 1);
         return NULL;
     }
-    if (obtain_bytes(stream, sizeof *chunk + capacity)) {
+    block = clew__chunk_block_size(stream->crash, capacity);
+    if (obtain_bytes(stream, block)) {
         chunk = obtain_memory(stream, capacity);
         if (chunk) {
             chunk->credits = credits;
             clew__worker_ensure();
             return chunk;
         }
-        return_grant(stream, 0, sizeof *chunk + capacity);
+        return_grant(stream, 0, block);
     }
     return_grant(stream, credits, 0);
     clew__account_add(account, CLEW__DROPPED_MEMORY, 1);
@@ -383,7 +395,14 @@ void clew__stream_unstage(struct clew__stream *stream, uint32_t spans) {
         if (!stream->staged)
             stream->staged_tail = NULL;
         bytes += chunk->block_size;
-        clew__chunk_free(chunk);
+        if (!stream->in_flight) {
+            clew__chunk_lose(chunk);
+        } else if (chunk->crash) {
+            chunk->next = stream->unsettled;
+            stream->unsettled = chunk;
+        } else {
+            clew__chunk_free(chunk);
+        }
     }
     clew__lock_acquire(&clew__stream_lock);
     stream->bytes -= bytes;
@@ -402,6 +421,30 @@ void clew__stream_conclude(struct clew__stream *stream, const uint64_t fates[CLE
     atomic_store_explicit(&stream->in_flight_count, 0, memory_order_relaxed);
     clew__lock_release(&clew__stream_lock);
     clew__worker_tell();
+}
+
+void clew__stream_settle_chunks(struct clew__stream *stream, bool has_fates) {
+    struct clew__chunk *done = stream->unsettled, *next;
+    stream->unsettled = NULL;
+    for (; done; done = next) {
+        next = done->next;
+        if (has_fates)
+            clew__chunk_free(done);
+        else
+            clew__chunk_lose(done);
+    }
+    if (stream->staged && stream->staged->crash && has_fates)
+        clew__chunk_settle(stream->staged);
+}
+
+/* A flush that comes now waits for them, one that is under way does not. */
+void clew__stream_take_recovered(struct clew__stream *stream, uint32_t spans) {
+    clew__lock_acquire(&clew__stream_lock);
+    stream->in_flight_epoch = stream->epoch;
+    stream->is_epoch_used = true;
+    atomic_fetch_add_explicit(&stream->recovered, spans, memory_order_relaxed);
+    atomic_store_explicit(&stream->in_flight_count, spans, memory_order_relaxed);
+    clew__lock_release(&clew__stream_lock);
 }
 
 /* Takes the whole queue, spans settled as dropped. Caller holds the lock. */
@@ -424,7 +467,7 @@ uint64_t clew__stream_drop_queue(struct clew__stream *stream) {
     clew__lock_release(&clew__stream_lock);
     for (; taken; taken = next) {
         next = taken->next;
-        clew__chunk_free(taken);
+        clew__chunk_lose(taken);
     }
     if (spans)
         clew__worker_tell();

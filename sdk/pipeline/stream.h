@@ -29,6 +29,8 @@ struct clew__stream {
     bool immediate; /* every span goes on its way at once: simple pipelines, no schedule delay */
     struct clew__origin *origin;
     char server_address[CLEW__SERVER_ADDRESS_MAX]; /* the exporter's */
+    struct clew__crash *crash;         /* where its chunks are, for whom comes after a crash; may be NULL */
+    struct clew__leftovers *leftovers; /* the worker's own: of processes before this one; may be NULL */
 
     /* Under the stream lock: the queue, the books, who waits. */
     struct clew__chunk *head, *tail;
@@ -59,6 +61,8 @@ struct clew__stream {
     struct clew__chunk *staged, *staged_tail;
     struct clew__outgoing *in_flight;
     uint64_t in_flight_since, in_flight_deadline;
+    bool in_flight_recovered;      /* it comes from `leftovers` */
+    struct clew__chunk *unsettled; /* of a crash file: what is in flight was copied out of these */
     uint64_t last_tick;
     uint64_t said_at, said_dropped; /* what was last said about drops */
     bool is_under_way;              /* the exporter has begun and not concluded */
@@ -74,6 +78,11 @@ extern struct clew__lock clew__stream_lock;
 /* Takes the exporter over. NULL: no memory, or no account number; then the exporter is destroyed. */
 struct clew__stream *clew__stream_new(const clew_exporter *exporter, const clew_batch_options *options,
                                       bool immediate, struct clew__origin *origin);
+
+/* Has the stream's chunks in a crash file, and sends what others left. Both may be NULL. Before the worker
+ * knows the stream. */
+void clew__stream_protect(struct clew__stream *stream, struct clew__crash *crash,
+                          struct clew__leftovers *leftovers);
 
 /* A span that has ended: `span` is copied. `body`, when not NULL, is the block around it (see chunk.h), of
  * which the stream becomes the owner when it returns true. Application threads; no system call but to wake
@@ -100,6 +109,10 @@ void clew__stream_stats(struct clew__stream *stream, clew_pipeline_stats *out);
 void clew__stream_stage(struct clew__stream *stream);
 void clew__stream_unstage(struct clew__stream *stream, uint32_t spans);
 void clew__stream_conclude(struct clew__stream *stream, const uint64_t fates[CLEW__FATES]);
+/* What was in flight has its fates, or was not delivered: what it was copied out of goes. */
+void clew__stream_settle_chunks(struct clew__stream *stream, bool has_fates);
+/* Counts spans of a dead process as offered and in flight. */
+void clew__stream_take_recovered(struct clew__stream *stream, uint32_t spans);
 /* Drops what is queued and not staged; returns how many spans that were. */
 uint64_t clew__stream_drop_queue(struct clew__stream *stream);
 /* Whether a flush has asked for something that is still queued. */

@@ -4,6 +4,7 @@
 
 #include "sdk/base/clock.h"
 #include "sdk/base/memory.h"
+#include "sdk/pipeline/leftovers.h"
 #include "sdk/pipeline/worker.h"
 
 static bool locked_for_fork;
@@ -143,6 +144,7 @@ void clew__stream_reset_lock(void) {
 void clew__stream_after_fork_in_child(struct clew__task *task) {
     struct clew__stream *stream = (struct clew__stream *)task;
     clew__stream_collect(stream, 0);
+    clew__stream_settle_chunks(stream, true);
     if (stream->tail)
         stream->tail->next = stream->staged;
     else
@@ -154,6 +156,10 @@ void clew__stream_after_fork_in_child(struct clew__task *task) {
     stream->head = stream->tail = stream->staged = stream->staged_tail = NULL;
     if (stream->exporter.forked)
         stream->exporter.forked(stream->exporter.self);
+    if (stream->leftovers)
+        clew__leftovers_forget(stream->leftovers);
+    stream->leftovers = NULL;
+    stream->in_flight_recovered = false;
     clew__outgoing_unref(stream->in_flight);
     stream->in_flight = NULL;
     stream->credits = stream->options.max_queue_size;

@@ -4,6 +4,8 @@
 #include "sdk/pipeline/stream.h"
 
 #include "sdk/base/clock.h"
+#include "sdk/pipeline/crash.h"
+#include "sdk/pipeline/leftovers.h"
 #include "sdk/pipeline/worker.h"
 
 #include <clew/extend.h>
@@ -50,6 +52,14 @@ bool clew__stream_abandon(struct clew__task *task) {
     return is_stuck;
 }
 
+static void let_go_of_files(struct clew__stream *stream) {
+    struct clew__leftovers *leftovers = stream->leftovers;
+    stream->leftovers = NULL;
+    clew__leftovers_free(leftovers);
+    if (stream->crash)
+        clew__crash_retire(stream->crash);
+}
+
 void clew__stream_bury(struct clew__task *task) {
     struct clew__stream *stream = (struct clew__stream *)task;
     struct clew__outgoing *in_flight = stream->in_flight;
@@ -60,9 +70,11 @@ void clew__stream_bury(struct clew__task *task) {
     while (stream->staged) {
         struct clew__chunk *chunk = stream->staged;
         stream->staged = chunk->next;
-        clew__chunk_free(chunk);
+        clew__chunk_lose(chunk);
     }
     stream->staged_tail = NULL;
+    clew__stream_settle_chunks(stream, !clew__crash_keeps_undelivered());
+    let_go_of_files(stream);
     atomic_store(&stream->is_leaving, true);
     if (stream->exporter.destroy && atomic_load(&stream->visitors) == 0)
         stream->exporter.destroy(stream->exporter.self);
@@ -81,6 +93,19 @@ static void say_undelivered(struct clew__stream *stream, clew_export_outcome out
              report->reason[0] ? report->reason : "the exporter gave no reason");
 }
 
+/* What the batch was made of is not needed any more, unless somebody may have better luck with it later. */
+static void settle_sources(struct clew__stream *stream, uint64_t spans, clew_export_outcome outcome,
+                           const clew_export_report *report) {
+    bool is_final = outcome == CLEW_EXPORT_DELIVERED ||
+                    (outcome == CLEW_EXPORT_FAILED &&
+                     (report->failure == CLEW_FAILURE_REFUSED || report->failure == CLEW_FAILURE_TOO_LARGE));
+    if (stream->in_flight_recovered)
+        clew__leftovers_concluded(stream->leftovers, spans, is_final);
+    else
+        clew__stream_settle_chunks(stream, is_final || !clew__crash_keeps_undelivered());
+    stream->in_flight_recovered = false;
+}
+
 static void conclude(struct clew__stream *stream, clew_export_outcome outcome, clew_export_report *report) {
     struct clew__outgoing *done = stream->in_flight;
     uint64_t spans = done->batch.count, fates[CLEW__FATES];
@@ -91,6 +116,7 @@ static void conclude(struct clew__stream *stream, clew_export_outcome outcome, c
     stream->is_under_way = false;
     clew__stream_conclude(stream, fates);
     say_undelivered(stream, outcome, spans, report);
+    settle_sources(stream, spans, outcome, report);
     /* In this order, so that the child of a fork in between does not free it again. */
     stream->in_flight = NULL;
     clew__outgoing_unref(done);
@@ -123,20 +149,11 @@ static void drop_first_chunk(struct clew__stream *stream) {
 
 enum begun { BEGUN, NOTHING_TO_BEGIN, ABANDONED };
 
-static enum begun begin(struct clew__stream *stream, uint64_t now) {
+/* Hands what is in flight to the exporter. */
+static enum begun start(struct clew__stream *stream, uint64_t now) {
     clew_export_report report = {.status = -1};
     clew_export_outcome outcome;
     uint64_t close_deadline = atomic_load(&stream->task.close_deadline);
-    clew__stream_stage(stream);
-    if (!stream->staged)
-        return NOTHING_TO_BEGIN;
-    stream->in_flight =
-        clew__request_build(stream->origin, stream->staged, stream->options.max_export_batch_size);
-    if (!stream->in_flight) {
-        drop_first_chunk(stream);
-        return BEGUN;
-    }
-    clew__stream_unstage(stream, (uint32_t)stream->in_flight->batch.count);
     stream->in_flight_since = clew__monotonic_nano();
     stream->in_flight_deadline = stream->options.export_timeout_ms
                                      ? now + stream->options.export_timeout_ms * CLEW__NANO_PER_MILLI
@@ -152,6 +169,36 @@ static enum begun begin(struct clew__stream *stream, uint64_t now) {
     if (outcome != CLEW_EXPORT_PENDING)
         conclude(stream, outcome, &report);
     return BEGUN;
+}
+
+static enum begun begin(struct clew__stream *stream, uint64_t now) {
+    clew__stream_stage(stream);
+    if (!stream->staged)
+        return NOTHING_TO_BEGIN;
+    stream->in_flight =
+        clew__request_build(stream->origin, stream->staged, stream->options.max_export_batch_size);
+    if (!stream->in_flight) {
+        drop_first_chunk(stream);
+        return BEGUN;
+    }
+    clew__stream_unstage(stream, (uint32_t)stream->in_flight->batch.count);
+    return start(stream, now);
+}
+
+/* Begins with what a process before this one has left. */
+static enum begun begin_recovered(struct clew__stream *stream, uint64_t now, uint64_t *wake) {
+    clew_bytes request;
+    size_t spans;
+    if (!stream->leftovers || !clew__leftovers_next(stream->leftovers, now, &request, &spans, wake))
+        return NOTHING_TO_BEGIN;
+    stream->in_flight = clew__request_copy(request, spans);
+    if (!stream->in_flight) {
+        clew__leftovers_concluded(stream->leftovers, 0, false);
+        return NOTHING_TO_BEGIN;
+    }
+    stream->in_flight_recovered = true;
+    clew__stream_take_recovered(stream, (uint32_t)spans);
+    return start(stream, now);
 }
 
 static bool advance(struct clew__stream *stream, const clew_poll *polled, size_t count, uint64_t now) {
@@ -229,6 +276,7 @@ static bool destroy_exporter(struct clew__stream *stream, bool has_visitors) {
     /* In this order, so that the child of a fork in between leaves it alone. */
     stream->exporter.destroy = NULL;
     stream->exporter.forked = NULL;
+    let_go_of_files(stream);
     if (!destroy || has_visitors)
         return true;
     call(stream);
@@ -307,6 +355,8 @@ static bool export_what_is_due(struct clew__stream *stream, uint64_t now, uint64
         }
         atomic_store(&stream->wants_room, false);
         begun = begin(stream, now);
+        if (begun == NOTHING_TO_BEGIN && is_closing)
+            begun = begin_recovered(stream, now, wake);
         if (begun == ABANDONED)
             return false;
         if (begun == NOTHING_TO_BEGIN && is_closing) {
@@ -317,6 +367,18 @@ static bool export_what_is_due(struct clew__stream *stream, uint64_t now, uint64
             break;
     }
     return true;
+}
+
+/* One request at a time, when no other is due, so that live spans never wait for more than that. False when
+ * the stream was abandoned meanwhile. */
+static bool export_recovered(struct clew__stream *stream, uint64_t now, uint64_t *wake) {
+    enum begun begun;
+    if (stream->in_flight || !clew__task_is_open(&stream->task))
+        return true;
+    begun = begin_recovered(stream, now, wake);
+    if (begun == BEGUN && !stream->in_flight)
+        *wake = now;
+    return begun != ABANDONED;
 }
 
 /* One thing at a time: a batch is begun, goes on, or the stream closes. */
@@ -334,7 +396,7 @@ void clew__stream_step(struct clew__task *task, const clew_poll *polled, size_t 
         close_stream(stream, now, wake);
         return;
     }
-    if (!export_what_is_due(stream, now, wake))
+    if (!export_what_is_due(stream, now, wake) || !export_recovered(stream, now, wake))
         return;
     if (!stream->immediate && !stream->in_flight)
         lower(wake, stream->last_tick + stream->options.schedule_delay_ms * CLEW__NANO_PER_MILLI);

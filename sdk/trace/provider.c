@@ -8,6 +8,8 @@
 #include "sdk/base/struct_size.h"
 #include "sdk/context/context.h"
 #include "sdk/pipeline/batch_options.h"
+#include "sdk/pipeline/crash.h"
+#include "sdk/pipeline/leftovers.h"
 #include "sdk/pipeline/worker.h"
 #include "sdk/trace/limits.h"
 #include "sdk/trace/slot.h"
@@ -191,8 +193,21 @@ static void destroy_exporter(const clew_exporter *exporter) {
         exporter->destroy(exporter->self);
 }
 
+/* Where the chunks of a stream are to be; NULL: in ordinary memory. */
+struct protection {
+    const char *directory;
+    uint64_t bytes;
+};
+
+static void protect(struct clew__stream *stream, const struct protection *protection) {
+    struct clew__leftovers *leftovers = clew__leftovers_find(protection->directory);
+    struct clew__crash *crash = clew__crash_new(protection->directory, protection->bytes, stream->origin);
+    clew__stream_protect(stream, crash, leftovers);
+}
+
 static int add_stream(struct clew_provider *provider, const clew_exporter *exporter,
-                      const clew_batch_options *options, bool immediate) {
+                      const clew_batch_options *options, bool immediate,
+                      const struct protection *protection) {
     struct clew__pipeline pipeline = {.kind = CLEW__PIPELINE_STREAM, .is_simple = immediate};
     struct clew__task *task;
     int result;
@@ -207,17 +222,21 @@ static int add_stream(struct clew_provider *provider, const clew_exporter *expor
     pipeline.as.stream = clew__stream_new(exporter, options, immediate, &provider->origin);
     if (!pipeline.as.stream)
         return CLEW_ENOMEM;
+    if (protection)
+        protect(pipeline.as.stream, protection);
     /* The worker must know a stream before a span can be offered to it. */
     task = &pipeline.as.stream->task;
     clew__worker_add(task);
     result = add(provider, &pipeline);
+    if (result == CLEW_OK && pipeline.as.stream->leftovers)
+        clew__worker_ensure();
     if (result != CLEW_OK)
         clew__worker_close(&task, 1, clew__monotonic_nano());
     return result;
 }
 
-int clew_provider_add_batch(clew_provider *provider, const clew_exporter *exporter,
-                            const clew_batch_options *options) {
+static int add_batch(clew_provider *provider, const clew_exporter *exporter,
+                     const clew_batch_options *options, const struct protection *protection) {
     clew_batch_options chosen = clew_batch_options_default();
     clew_exporter own;
     if (!copy_exporter(&own, exporter) || !provider) {
@@ -227,7 +246,18 @@ int clew_provider_add_batch(clew_provider *provider, const clew_exporter *export
     if (options)
         clew__options_copy(&chosen, sizeof chosen, options, sizeof chosen);
     clew__batch_options_correct(&chosen);
-    return add_stream(provider, &own, &chosen, false);
+    return add_stream(provider, &own, &chosen, false, protection);
+}
+
+int clew_provider_add_batch(clew_provider *provider, const clew_exporter *exporter,
+                            const clew_batch_options *options) {
+    return add_batch(provider, exporter, options, NULL);
+}
+
+int clew__provider_add_protected(struct clew_provider *provider, const clew_exporter *exporter,
+                                 const clew_batch_options *options, const char *directory, uint64_t bytes) {
+    const struct protection protection = {directory, bytes};
+    return add_batch(provider, exporter, options, &protection);
 }
 
 int clew_provider_add_simple(clew_provider *provider, const clew_exporter *exporter) {
@@ -241,7 +271,7 @@ int clew_provider_add_simple(clew_provider *provider, const clew_exporter *expor
     if (!(own.flags & CLEW_EXPORTER_LOCAL) || !own.export_batch) {
         clew_batch_options options = clew_batch_options_default();
         options.max_export_batch_size = 1;
-        return add_stream(provider, &own, &options, true);
+        return add_stream(provider, &own, &options, true, NULL);
     }
     pipeline.as.simple = clew__simple_new(&own, &provider->origin);
     if (!pipeline.as.simple)

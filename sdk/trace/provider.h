@@ -48,6 +48,11 @@ struct clew__pipelines {
     struct clew__pipeline list[CLEW_PIPELINES_MAX];
 };
 
+/* As clew_provider_add_batch(), with the ended spans in a crash file of that directory and size; what dead
+ * processes left there is sent. */
+int clew__provider_add_protected(struct clew_provider *provider, const clew_exporter *exporter,
+                                 const clew_batch_options *options, const char *directory, uint64_t bytes);
+
 /* The budget is used up: what waits in the queues goes at once. */
 void clew__pipelines_ask_for_room(const struct clew__pipelines *pipelines);
 
