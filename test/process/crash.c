@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-enum { THREADS = 4, SPANS = 400, KILLS = 120, BIG = 50, TOLD_TO_DIE = 1000, PACE = 10000 };
+enum { THREADS = 4, SPANS = 400, KILLS = 120, BIG = 50, TOLD_TO_DIE = 1000, PACE = 5000 };
 
 /* What dies tells this way how far it came. */
 static struct progress {
@@ -106,7 +106,7 @@ static bool wait_until_ready(void) {
     return atomic_load(&progress->ready) == THREADS;
 }
 
-enum death { KILLED, KILLED_LATER, SEGMENTATION, ABORT, LEAVES, EXECS };
+enum death { KILLED, SEGMENTATION, ABORT, LEAVES, EXECS };
 
 __attribute__((no_sanitize("undefined"))) static void die(enum death death) {
     volatile int *nowhere = NULL;
@@ -125,8 +125,22 @@ __attribute__((no_sanitize("undefined"))) static void die(enum death death) {
     pause();
 }
 
-/* Ends spans in threads and dies. */
-static void run_and_die(bool hung, enum death death, unsigned microseconds) {
+static unsigned ended_in_all(void) {
+    unsigned count = 0;
+    for (unsigned thread = 0; thread < THREADS; thread++)
+        count += atomic_load(&progress->ended[thread]);
+    return count;
+}
+
+/* Until so many spans have ended; without sleep, so that the moment is any. */
+static void wait_until_ended(unsigned count) {
+    uint64_t end = clew_monotonic_nano() + UINT64_C(20000000000);
+    while (ended_in_all() < count && clew_monotonic_nano() < end) {
+    }
+}
+
+/* Ends spans in threads and dies; of a kill, when so many have ended. */
+static void run_and_die(bool hung, enum death death, unsigned ended) {
     pid_t child;
     memset(progress, 0, sizeof *progress);
     child = fork();
@@ -137,10 +151,8 @@ static void run_and_die(bool hung, enum death death, unsigned microseconds) {
         die(death);
         _exit(8);
     }
-    if (death == KILLED_LATER)
-        wait_until_ready();
-    if (death == KILLED || death == KILLED_LATER) {
-        usleep(microseconds);
+    if (death == KILLED) {
+        wait_until_ended(ended);
         kill(child, SIGKILL);
     }
     status_of(child);
@@ -222,7 +234,7 @@ static void killed_at_any_moment(bool hung) {
     int kills = SANITIZED ? KILLS / 6 : KILLS / 2;
     for (int i = 0; i < kills; i++) {
         empty_files();
-        run_and_die(hung, KILLED, (unsigned)(rand() % (SANITIZED ? 60000 : 8000)));
+        run_and_die(hung, KILLED, 1 + (unsigned)rand() % (THREADS * SPANS));
         for (unsigned t = 0; t < THREADS; t++) {
             unsigned ended = atomic_load(&progress->ended[t]);
             came += ended;
@@ -247,7 +259,7 @@ static void killed_at_any_moment(bool hung) {
 static void dies_otherwise(enum death death, const char *name) {
     unsigned found;
     empty_files();
-    run_and_die(true, death, 20000);
+    run_and_die(true, death, THREADS * SPANS);
     tap_ok(crash_files() == 1, "%s: a crash file is left", name);
     found = next_start();
     note_names(recovered);
@@ -425,7 +437,7 @@ int main(void) {
     srand(1);
     killed_at_any_moment(false);
     killed_at_any_moment(true);
-    dies_otherwise(KILLED_LATER, "SIGKILL");
+    dies_otherwise(KILLED, "SIGKILL");
     marked_and_whole();
     dies_otherwise(SEGMENTATION, "SIGSEGV");
     dies_otherwise(ABORT, "abort");
