@@ -14,6 +14,7 @@
 
 #include "collector-bridge/wire/answer.h"
 #include "collector-bridge/wire/answer_json.h"
+#include "collector-bridge/wire/endpoint.h"
 #include "collector-bridge/wire/retry.h"
 #include "proto/otlp.h"
 
@@ -26,6 +27,9 @@
 
 #define NANO_PER_MILLI UINT64_C(1000000)
 #define SHOWN_MAX 120
+#define SERVER_ADDRESS_MAX 256 /* a domain name has at most 253 characters (RFC 1035) */
+#define HTTP_PORT 80
+#define HTTPS_PORT 443
 
 enum state {
     IDLE,    /* no batch */
@@ -50,6 +54,10 @@ struct otlp {
     struct clew__slice secrets[CLEW__OTLP_HEADERS_MAX]; /* the values of the headers */
     uint64_t peace_until_nano;                          /* the receiver wants nothing before */
     enum state state;
+
+    /* Where it sends to, for metrics: a host, or the path of a socket; port 0: none. */
+    char server_address[SERVER_ADDRESS_MAX];
+    uint16_t server_port;
 
     /* The batch; valid unless IDLE. */
     uint64_t left; /* spans without a fate yet */
@@ -255,8 +263,9 @@ static void accepted(struct otlp *otlp, const struct clew__transport_result *res
         uint64_t rejected = earlier((uint64_t)refused, spans);
         show(otlp, message, shown, sizeof shown);
         otlp->tally.rejected += rejected;
-        clew_log(CLEW_LOG_WARN, "otlp_partial_success", "%s rejected %llu of %llu spans: %s",
+        clew_log(CLEW_LOG_WARN, "otlp_partial_success", "%s rejected %llu of %llu %s: %s",
                  otlp->settings.shown, (unsigned long long)rejected, (unsigned long long)spans,
+                 otlp->settings.signal == CLEW_SIGNAL_METRICS ? "data points" : "spans",
                  shown[0] ? shown : "it does not say why");
     } else if (show(otlp, message, shown, sizeof shown)) {
         clew_log(CLEW_LOG_WARN, "otlp_warning", "%s took a batch with a warning: %s", otlp->settings.shown,
@@ -471,6 +480,31 @@ static void on_destroy(void *self) {
 
 /* ---- making one ---- */
 
+static void copy_address(struct otlp *otlp, struct clew__slice address) {
+    size_t size = earlier(address.size, sizeof otlp->server_address - 1);
+    if (size)
+        memcpy(otlp->server_address, address.data, size);
+}
+
+static void name_server(struct otlp *otlp) {
+    const struct clew__otlp_settings *settings = &otlp->settings;
+    struct clew__slice whole = clew__slice_text(settings->url);
+    struct clew__url url;
+    if (settings->socket) {
+        copy_address(otlp, clew__slice_text(settings->socket));
+    } else if (settings->host) {
+        copy_address(otlp, clew__slice_text(settings->host));
+        otlp->server_port = settings->port;
+    } else if (clew__endpoint_read(whole, &url) == CLEW__ENDPOINT_OK) {
+        if (url.host.size > 2 && url.host.data[0] == '[')
+            url.host = clew__slice_of(url.host.data + 1, url.host.size - 2);
+        copy_address(otlp, url.host);
+        otlp->server_port = url.port_number                  ? url.port_number
+                            : clew__endpoint_is_https(whole) ? HTTPS_PORT
+                                                             : HTTP_PORT;
+    }
+}
+
 static int create(clew__transport_maker make, const clew_otlp_options *options, struct otlp **out) {
     struct otlp *otlp = clew_memory_allocate(sizeof *otlp);
     if (!otlp)
@@ -491,6 +525,7 @@ static int create(clew__transport_maker make, const clew_otlp_options *options, 
         free_otlp(otlp);
         return CLEW_ENOMEM;
     }
+    name_server(otlp);
     *out = otlp;
     return CLEW_OK;
 }
@@ -523,6 +558,8 @@ int clew__otlp_exporter_over(clew__transport_maker make, const clew_otlp_options
         out->cancel = on_cancel;
         out->forked = on_forked;
         out->destroy = on_destroy;
+        out->server_address = otlp->server_address[0] ? otlp->server_address : NULL;
+        out->server_port = otlp->server_port;
     }
     errno = saved;
     return error;
