@@ -3,9 +3,14 @@
 #include "sdk/pipeline/drive.h"
 
 #include "sdk/base/clock.h"
+#include "sdk/pipeline/wake.h"
 #include "sdk/pipeline/worker.h"
 
 #include <clew/extend.h>
+#include <poll.h>
+
+/* A driver looks around this often at least: one that was replaced while it waited is gone by then. */
+#define LOOK_NANO (60 * CLEW__NANO_PER_SECOND)
 
 pthread_mutex_t clew__drive_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct clew__task *tasks;
@@ -13,6 +18,7 @@ static uintptr_t driver, last_driver;
 static pthread_t driver_thread;    /* while `inside` is not NULL */
 static struct clew__task *inside;  /* what the driver is in, */
 static uint64_t inside_since_nano; /* and since when */
+static uint64_t rounds;            /* of waiting */
 
 uintptr_t clew__drive_begin(void) {
     if (driver)
@@ -39,7 +45,7 @@ bool clew__drive_is_inside(void) {
     return inside && pthread_equal(driver_thread, pthread_self());
 }
 
-static void replace(void) {
+void clew__drive_replace_at_once(void) {
     inside = NULL;
     driver = 0;
 }
@@ -50,7 +56,7 @@ bool clew__drive_replace(uint64_t stuck_nano) {
         has_others |= !task->held_by;
     if (!inside || !has_others || clew__monotonic_nano() - inside_since_nano < stuck_nano)
         return false;
-    replace();
+    clew__drive_replace_at_once();
     return true;
 }
 
@@ -75,7 +81,7 @@ bool clew__drive_abandon(struct clew__task *task) {
     if (!task->held_by || !task->kind->abandon(task))
         return false;
     if (task->held_by == driver)
-        replace();
+        clew__drive_replace_at_once();
     task->is_abandoned = true;
     atomic_store_explicit(&task->phase, CLEW__CLOSED, memory_order_release);
     take_off(task);
@@ -103,6 +109,10 @@ void clew__drive_forked(void) {
 }
 
 /* ---- rounds ---- */
+
+uint64_t clew__drive_rounds(void) {
+    return rounds;
+}
 
 /* Into the first task from here on that nobody is in. Caller holds the mutex and drives. */
 static struct clew__task *enter(struct clew__task *task) {
@@ -160,6 +170,7 @@ bool clew__drive_wait(uintptr_t self, clew_poll *descriptors, size_t capacity, s
     *count = 0;
     pthread_mutex_lock(&clew__drive_mutex);
     is_driver = driver == self;
+    rounds += is_driver;
     for (task = tasks; is_driver && task; task = task->next)
         task->poll_count = 0; /* also of those that somebody else is still in */
     task = is_driver ? enter(tasks) : NULL;
@@ -176,4 +187,27 @@ bool clew__drive_wait(uintptr_t self, clew_poll *descriptors, size_t capacity, s
         task = go_on(self, task, &is_driver);
     }
     return is_driver;
+}
+
+void clew__drive_poll(clew_poll *descriptors, size_t count, uint64_t wake) {
+    struct pollfd events[CLEW__DESCRIPTORS_MAX + 1];
+    uint64_t now = clew__monotonic_nano(), longest = now + LOOK_NANO;
+    struct timespec timeout = {0, 0};
+    wake = wake < longest ? wake : longest;
+    if (wake > now) {
+        timeout.tv_sec = (time_t)((wake - now) / CLEW__NANO_PER_SECOND);
+        timeout.tv_nsec = (long)((wake - now) % CLEW__NANO_PER_SECOND);
+    }
+    events[0].fd = clew__wake_descriptor(); /* -1 is passed over */
+    events[0].events = POLLIN;
+    for (size_t i = 0; i < count; i++) {
+        events[i + 1].fd = descriptors[i].fd;
+        events[i + 1].events = descriptors[i].events;
+        events[i + 1].revents = 0;
+    }
+    if (ppoll(events, count + 1, &timeout, NULL) <= 0)
+        for (size_t i = 0; i <= count; i++)
+            events[i].revents = 0;
+    for (size_t i = 0; i < count; i++)
+        descriptors[i].revents = events[i + 1].revents;
 }

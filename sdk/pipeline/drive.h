@@ -24,6 +24,8 @@ bool clew__drive_is_inside(void); /* the calling thread is in a task's step */
 /* Takes the driver's place away when it has been in one task for so long and there are others; true when it
  * did. What it is in stays held until it comes back. */
 bool clew__drive_replace(uint64_t stuck_nano);
+/* Does so whatever it does. */
+void clew__drive_replace_at_once(void);
 /* The first task; follow `next`. */
 struct clew__task *clew__drive_tasks(void);
 void clew__drive_add(struct clew__task *task);
@@ -33,8 +35,13 @@ bool clew__drive_abandon(struct clew__task *task);
 bool clew__drive_forget_closed(void);
 void clew__drive_forked(void);
 
+/* How often anybody has looked what to wait for: descriptors of an earlier time are stale. */
+uint64_t clew__drive_rounds(void);
+
 /* And these want it free: one round over all tasks. False when the driver was replaced meanwhile. */
 bool clew__drive_step(uintptr_t self, const clew_poll *polled, uint64_t *wake);
 bool clew__drive_wait(uintptr_t self, clew_poll *descriptors, size_t capacity, size_t *count, uint64_t *wake);
+/* Waits for those and the wake-up; returns at the time given at the latest. */
+void clew__drive_poll(clew_poll *descriptors, size_t count, uint64_t wake);
 
 #endif

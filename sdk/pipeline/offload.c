@@ -5,14 +5,13 @@
 #include <clew/extend.h>
 
 #include "sdk/base/clock.h"
+#include "sdk/pipeline/own_thread.h"
 #include "sdk/pipeline/request.h"
 #include "sdk/pipeline/worker.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/prctl.h>
 
 enum job { JOB_NONE = 0, JOB_WAITING, JOB_RUNNING, JOB_DONE };
 
@@ -78,8 +77,7 @@ static void run_job(struct offload *offload) {
 static void *offload_thread(void *argument) {
     struct offload *offload = argument;
     bool frees;
-    prctl(PR_SET_NAME, "clew-exporter");
-    clew_suppress_thread();
+    clew__own_thread_begin("clew-exporter");
     pthread_mutex_lock(&offload->mutex);
     while (!offload->leaving) {
         if (offload->job == JOB_WAITING)
@@ -98,18 +96,8 @@ static void *offload_thread(void *argument) {
 
 /* Caller holds the mutex. */
 static bool start_thread(struct offload *offload) {
-    sigset_t all, before;
-    pthread_attr_t attributes;
-    pthread_t thread;
-    if (offload->has_thread)
-        return true;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    offload->has_thread = pthread_create(&thread, &attributes, offload_thread, offload) == 0;
-    pthread_attr_destroy(&attributes);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!offload->has_thread)
+        offload->has_thread = clew__own_thread_start(offload_thread, offload) == 0;
     return offload->has_thread;
 }
 

@@ -1,5 +1,5 @@
-/* Owns the worker thread, its eventfd, and how flush and close wait. Threads that record take no mutex here
- * but to start the thread. */
+/* Owns the worker thread, and how flush and close wait. Threads that record take no mutex here but to start
+ * the thread. */
 #include "sdk/pipeline/worker.h"
 
 #include "sdk/base/clock.h"
@@ -7,23 +7,24 @@
 #include "sdk/base/quiet.h"
 #include "sdk/base/thread.h"
 #include "sdk/pipeline/drive.h"
+#include "sdk/pipeline/loop.h"
+#include "sdk/pipeline/own_thread.h"
 #include "sdk/pipeline/stream.h"
+#include "sdk/pipeline/wake.h"
 
 #include <clew/extend.h>
 
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/prctl.h>
-#include <unistd.h>
 
 /* How long past its deadline a close waits for the worker to cancel what is under way. */
 #define CANCEL_GRACE_NANO (30 * CLEW__NANO_PER_MILLI)
 /* A worker that is in one task for so long is replaced while somebody waits for another. */
 #define STUCK_NANO CLEW__NANO_PER_SECOND
 #define PREPARE_ROUNDS 1000u
+/* Threads that record try this often to start a worker that could not be started. */
+#define BLIND_NANO (10 * CLEW__NANO_PER_MILLI)
+#define RETRY_NANO CLEW__NANO_PER_SECOND
 /* Exporters count milliseconds: what ends this close to the deadline ended because of it. */
 #define ROUNDING_NANO (5 * CLEW__NANO_PER_MILLI)
 
@@ -32,50 +33,31 @@ static pthread_once_t setup_once = PTHREAD_ONCE_INIT;
 static unsigned waiters;
 static bool locked_for_fork;
 
-static atomic_bool running; /* there is a thread, and it was not replaced */
-static atomic_bool signalled;
-static atomic_int wake_descriptor = -1;
+static atomic_bool running;            /* there is a thread, and it was not replaced */
+static bool was_started;               /* under the mutex */
+static _Atomic uint64_t retry_at_nano; /* after a start that failed */
+
+static int start_thread(void);
 
 /* ---- the thread ---- */
 
-void clew__worker_wake(void) {
-    int saved = errno, descriptor, cancel;
-    uint64_t one = 1;
-    if (atomic_exchange(&signalled, true))
-        return;
-    cancel = clew__cancel_forbid();
-    descriptor = atomic_load(&wake_descriptor);
-    if (descriptor < 0 || write(descriptor, &one, sizeof one) < 0)
-        atomic_store(&signalled, false); /* nobody to hear it yet: who starts the worker has it look first */
-    clew__cancel_allow(cancel);
-    errno = saved;
+/* The descriptor that the thread waits on was closed by somebody: another thread takes its place. The old one
+ * ends when it looks around. */
+static void replace_deaf_thread(void) {
+    pthread_mutex_lock(&clew__drive_mutex);
+    if (atomic_load(&running) && clew__wake_make() == 0) {
+        clew__drive_replace_at_once();
+        atomic_store(&running, false);
+        start_thread();
+    }
+    pthread_mutex_unlock(&clew__drive_mutex);
 }
 
-static void wait_for_events(clew_poll *descriptors, size_t count, uint64_t wake) {
-    struct pollfd events[CLEW__DESCRIPTORS_MAX + 1];
-    uint64_t now = clew__monotonic_nano(), ignored;
-    struct timespec timeout = {0, 0};
-    if (wake > now) {
-        timeout.tv_sec = (time_t)((wake - now) / CLEW__NANO_PER_SECOND);
-        timeout.tv_nsec = (long)((wake - now) % CLEW__NANO_PER_SECOND);
-    }
-    events[0].fd = atomic_load(&wake_descriptor);
-    events[0].events = POLLIN;
-    for (size_t i = 0; i < count; i++) {
-        events[i + 1].fd = descriptors[i].fd;
-        events[i + 1].events = descriptors[i].events;
-        events[i + 1].revents = 0;
-    }
-    if (ppoll(events, count + 1, wake == UINT64_MAX ? NULL : &timeout, NULL) <= 0)
-        for (size_t i = 0; i <= count; i++)
-            events[i].revents = 0;
-    for (size_t i = 0; i < count; i++)
-        descriptors[i].revents = events[i + 1].revents;
-    if (events[0].revents && read(events[0].fd, &ignored, sizeof ignored) < 0)
-        ignored = 0;
-    /* From here on a wake means that something came after this look; an exchange, to see what those did who
-     * relied on an earlier wake. */
-    atomic_exchange(&signalled, false);
+void clew__worker_wake(void) {
+    int saved = errno;
+    if (!clew__wake_send() && atomic_load(&running))
+        replace_deaf_thread();
+    errno = saved;
 }
 
 /* False when the thread has nothing more to do here: no task is left, or it was replaced. */
@@ -95,66 +77,75 @@ static bool goes_on(uintptr_t self) {
     return goes;
 }
 
+/* Waits for whatever comes. Without a descriptor to be woken by it looks again soon. */
+static void watch(clew_poll *descriptors, size_t count, uint64_t wake) {
+    uint64_t soon = clew__monotonic_nano() + BLIND_NANO;
+    int error;
+    pthread_mutex_lock(&clew__drive_mutex);
+    error = clew__wake_make();
+    pthread_mutex_unlock(&clew__drive_mutex);
+    clew__drive_poll(descriptors, count, error && soon < wake ? soon : wake);
+    clew__wake_hear();
+}
+
 static void *worker_thread(void *argument) {
     uintptr_t self = (uintptr_t)argument;
     clew_poll descriptors[CLEW__DESCRIPTORS_MAX];
     bool has_polled = false;
-    prctl(PR_SET_NAME, "clew");
-    clew_suppress_thread();
+    clew__own_thread_begin(NULL);
     for (;;) {
         uint64_t wake = UINT64_MAX;
         size_t count = 0;
         if (!clew__drive_step(self, has_polled ? descriptors : NULL, &wake) ||
             !clew__drive_wait(self, descriptors, CLEW__DESCRIPTORS_MAX, &count, &wake) || !goes_on(self))
             return NULL;
-        wait_for_events(descriptors, count, wake);
+        watch(descriptors, count, wake);
         has_polled = true;
     }
 }
 
-/* The number of an error, or 0. Caller holds the mutex. */
+/* The number of an error, or 0, also when there is nothing to start one for. Caller holds the mutex. */
 static int start_thread(void) {
-    sigset_t all, before;
-    pthread_attr_t attributes;
-    pthread_t thread;
     uintptr_t self;
-    int error, descriptor = atomic_load(&wake_descriptor);
-    if (descriptor < 0) {
-        descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (descriptor < 0)
-            return errno;
-        atomic_store(&wake_descriptor, descriptor);
-    }
-    self = clew__drive_begin();
+    int error = clew__wake_make();
+    if (error)
+        return error;
+    self = clew__loop_is_attached() || !clew__drive_tasks() ? 0 : clew__drive_begin();
     if (!self)
         return 0;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     atomic_store(&running, true);
-    error = pthread_create(&thread, &attributes, worker_thread, (void *)self);
+    error = clew__own_thread_start(worker_thread, (void *)self);
     if (error) {
         atomic_store(&running, false);
         clew__drive_end(self);
     }
-    pthread_attr_destroy(&attributes);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    was_started |= error == 0;
     return error;
 }
 
 void clew__worker_ensure(void) {
     int saved = errno, error = 0;
-    if (atomic_load_explicit(&running, memory_order_acquire))
+    if (atomic_load_explicit(&running, memory_order_acquire) || clew__loop_is_attached() ||
+        (atomic_load(&retry_at_nano) && clew__monotonic_nano() < atomic_load(&retry_at_nano)))
         return;
     pthread_mutex_lock(&clew__drive_mutex);
-    if (!atomic_load(&running) && clew__drive_tasks())
+    if (!atomic_load(&running))
         error = start_thread();
+    atomic_store(&retry_at_nano, error ? clew__monotonic_nano() + RETRY_NANO : 0);
     pthread_mutex_unlock(&clew__drive_mutex);
     if (error)
-        clew_log(CLEW_LOG_ERROR, "worker", "cannot start the worker thread: %s; spans wait in the queue",
+        clew_log(CLEW_LOG_ERROR, "worker",
+                 "cannot start the worker thread: %s; spans wait in the queue, and it is tried again",
                  strerror(error));
     errno = saved;
+}
+
+bool clew__worker_is_running(void) {
+    return atomic_load(&running);
+}
+
+bool clew__worker_was_started(void) {
+    return was_started;
 }
 
 /* ---- tasks ---- */
@@ -230,7 +221,7 @@ static void drive_for(struct wish *wish, uintptr_t self, uint64_t until) {
             break;
         is_driver = is_driver && clew__drive_wait(self, descriptors, CLEW__DESCRIPTORS_MAX, &count, &wake);
         if (is_driver)
-            wait_for_events(descriptors, count, earlier(wake, until));
+            watch(descriptors, count, earlier(wake, until));
         has_polled = true;
     }
     clew__quiet_end(&quiet);
@@ -326,15 +317,21 @@ static struct clew__worker_result finish(struct clew__task *const *asked, size_t
     uint64_t patience = is_close ? deadline + CANCEL_GRACE_NANO : deadline;
     int cancel = clew__cancel_forbid();
     struct clew__worker_result result;
+    bool is_own; /* called by an exporter on the driver: it would wait for itself */
+    pthread_mutex_lock(&clew__drive_mutex);
+    is_own = clew__drive_is_inside();
+    pthread_mutex_unlock(&clew__drive_mutex);
     ask(&wish, deadline);
-    if (has_open(&wish)) /* it could not be started at the end of a span */
+    if (has_open(&wish) && !is_own) /* it could not be started at the end of a span */
         clew__worker_ensure();
     clew__worker_wake();
     pthread_mutex_lock(&clew__drive_mutex);
-    wait_for(&wish, patience);
-    for (size_t i = 0; is_close && !is_fulfilled(&wish) && i <= count && rescue(&wish); i++)
+    if (!is_own)
+        wait_for(&wish, patience);
+    for (size_t i = 0; is_close && !is_own && !is_fulfilled(&wish) && i <= count && rescue(&wish); i++)
         wait_for(&wish, clew__monotonic_nano() + CANCEL_GRACE_NANO);
-    while (is_close && !clew__drive_tasks() && atomic_load(&running) && clew__monotonic_nano() < patience)
+    while (is_close && !is_own && !clew__drive_tasks() && atomic_load(&running) &&
+           clew__monotonic_nano() < patience)
         wait_for_change(patience);
     pthread_mutex_unlock(&clew__drive_mutex);
     result = take_back(&wish, deadline);
@@ -378,9 +375,7 @@ static void init_condition(void) {
     pthread_condattr_destroy(&attributes);
 }
 
-/* The wake descriptor is one with the parent's: a write would wake the parent. */
 static void after_fork_in_child(struct clew__thread *self) {
-    int descriptor = atomic_exchange(&wake_descriptor, -1);
     (void)self;
     if (locked_for_fork)
         pthread_mutex_unlock(&clew__drive_mutex);
@@ -389,9 +384,9 @@ static void after_fork_in_child(struct clew__thread *self) {
     init_condition();
     waiters = 0;
     atomic_store(&running, false);
-    atomic_store(&signalled, false);
-    if (descriptor >= 0)
-        close(descriptor);
+    atomic_store(&retry_at_nano, 0);
+    clew__wake_forked();
+    clew__loop_forked();
     clew__stream_reset_lock();
     clew__drive_forked();
     clew__account_reset_all();

@@ -15,6 +15,10 @@ void clew__worker_add(struct clew__task *task);
  * can be no thread the spans wait, and it is tried again a second later. */
 void clew__worker_ensure(void);
 
+/* Whether there is a thread; whether there ever was one. Caller holds the worker's mutex. */
+bool clew__worker_is_running(void);
+bool clew__worker_was_started(void);
+
 /* Makes the worker look at its tasks: few system calls until it does. Any thread; preserves errno. */
 void clew__worker_wake(void);
 

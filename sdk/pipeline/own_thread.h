@@ -1,0 +1,17 @@
+/* Threads of Clew's own: detached, all signals blocked, spans suppressed, as clew_worker_configure() has it.
+ */
+#ifndef CLEW_PIPELINE_OWN_THREAD_H
+#define CLEW_PIPELINE_OWN_THREAD_H
+
+#include <clew/worker.h>
+
+/* Starts one; the number of an error, or 0. */
+int clew__own_thread_start(void *(*body)(void *argument), void *argument);
+
+/* The first thing that its body does. `name`: NULL is the configured one. */
+void clew__own_thread_begin(const char *name);
+
+/* Takes over what the application decided. CLEW_EINVAL. */
+int clew__own_thread_configure(const clew_worker_options *options);
+
+#endif
