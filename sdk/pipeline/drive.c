@@ -64,6 +64,13 @@ struct clew__task *clew__drive_tasks(void) {
     return tasks;
 }
 
+bool clew__drive_has_work(void) {
+    struct clew__task *task = tasks;
+    while (task && atomic_load(&task->phase) == CLEW__CLOSED)
+        task = task->next;
+    return task != NULL;
+}
+
 void clew__drive_add(struct clew__task *task) {
     task->next = tasks;
     tasks = task;

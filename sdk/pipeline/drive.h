@@ -26,6 +26,8 @@ bool clew__drive_is_inside(void); /* the calling thread is in a task's step */
 bool clew__drive_replace(uint64_t stuck_nano);
 /* Does so whatever it does. */
 void clew__drive_replace_at_once(void);
+/* Whether a task is left that is not closed. */
+bool clew__drive_has_work(void);
 /* The first task; follow `next`. */
 struct clew__task *clew__drive_tasks(void);
 void clew__drive_add(struct clew__task *task);

@@ -330,7 +330,7 @@ static struct clew__worker_result finish(struct clew__task *const *asked, size_t
         wait_for(&wish, patience);
     for (size_t i = 0; is_close && !is_own && !is_fulfilled(&wish) && i <= count && rescue(&wish); i++)
         wait_for(&wish, clew__monotonic_nano() + CANCEL_GRACE_NANO);
-    while (is_close && !is_own && !clew__drive_tasks() && atomic_load(&running) &&
+    while (is_close && !is_own && !clew__drive_has_work() && atomic_load(&running) &&
            clew__monotonic_nano() < patience)
         wait_for_change(patience);
     pthread_mutex_unlock(&clew__drive_mutex);
