@@ -10,7 +10,7 @@ enum { SPANS = 100, BATCHES = 5, TIMEOUT_MS = 2000, SOON_MS = 1500, RECOVERS_MS 
 #define GROWTH_MAX_KB (5l << 10)
 
 struct outcome {
-    bool ran, skipped, flushed;
+    bool ran, measured;
     long grown_kb;
     unsigned slowest_ms, noise_ms;
     uint64_t requests;
@@ -100,15 +100,12 @@ static void run_case(struct outcome *outcome, enum receiver_mode mode, clew_otlp
     uint64_t before;
     long peak;
     clew_set_log_level(CLEW_LOG_NONE);
-    outcome->skipped = !is_built_in(protocol);
-    if (outcome->skipped)
-        _exit(0);
     canary_start(&canary);
     provider = provider_for(receiver, protocol);
     tracer = clew_provider_tracer(provider, "hostile", NULL, NULL, NULL, 0);
     for (int i = 0; i < BATCHES; i++)
         send_batch(provider, tracer);
-    outcome->flushed = forget_peak();
+    outcome->measured = forget_peak();
     peak = peak_kb();
     before = receiver_counts(receiver).requests;
     receiver_set_mode(receiver, mode);
@@ -148,7 +145,7 @@ static void judge(const struct outcome *o, enum receiver_mode mode, clew_otlp_pr
     const clew_pipeline_stats *b = &o->books;
     unsigned time_ms = asks_to_retry(mode) ? TIMEOUT_MS + GRACE_MS : SOON_MS;
     bool good = tap_ok(o->ran, "%s, %s: survived", name, how);
-    good &= tap_ok(SANITIZED || !o->flushed || o->grown_kb <= GROWTH_MAX_KB, "%s, %s: grew by %ld KiB", name,
+    good &= tap_ok(SANITIZED || !o->measured || o->grown_kb <= GROWTH_MAX_KB, "%s, %s: grew by %ld KiB", name,
                    how, o->grown_kb);
     good &= tap_ok(o->slowest_ms <= time_ms + o->noise_ms, "%s, %s: a batch was over after %u ms at most",
                    name, how, o->slowest_ms);
@@ -175,10 +172,7 @@ static void against(enum receiver_mode mode, clew_otlp_protocol protocol) {
         run_case(outcome, mode, protocol);
     }
     waitpid(child, NULL, 0);
-    if (outcome->skipped)
-        tap_skip(protocol_name(protocol), "this build does not speak it");
-    else
-        judge(outcome, mode, protocol);
+    judge(outcome, mode, protocol);
     munmap(outcome, sizeof *outcome);
 }
 
@@ -192,8 +186,10 @@ int main(void) {
     static const clew_otlp_protocol protocols[] = {CLEW_OTLP_HTTP_PROTOBUF, CLEW_OTLP_HTTP_JSON,
                                                    CLEW_OTLP_GRPC};
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
-        for (size_t k = 0; k < sizeof protocols / sizeof *protocols; k++)
-            against(modes[i], protocols[k]);
+        for (size_t k = 0; k < sizeof protocols / sizeof *protocols; k++) {
+            if (is_built_in(protocols[k]))
+                against(modes[i], protocols[k]);
+        }
     }
     return tap_done();
 }
