@@ -25,6 +25,7 @@
 #define RATE_MAX 4000000u
 #define BISECTIONS 3
 #define TRIES 3
+#define ROUNDS 5
 #define PACE_LEAST 0.95 /* of the rate: less is the pace's fault, not the exporter's */
 #define FLUSH_MS 10000
 #define BURST 1024u /* half of the default queue */
@@ -106,53 +107,109 @@ static struct cost search(struct traffic *traffic, const struct receiver *receiv
     return best;
 }
 
-static struct cost run_row(const struct receiver *receiver, const struct options *options,
-                           const char *protocol, const char *compression) {
+struct row {
+    const char *protocol;
+    struct traffic traffic;
+    double fixed_nano[ROUNDS]; /* CPU a span, the pace included */
+    bool fixed_held;           /* in all rounds */
+    double fixed_median;       /* without the pace */
+};
+
+static struct row open_row(const struct receiver *receiver, const char *protocol, const char *compression) {
+    struct row row = {.protocol = protocol, .fixed_held = true};
     clew_otlp_options otlp = clew_otlp_options_default();
     char endpoint[64];
-    struct traffic traffic;
-    struct cost best, fixed;
-    uint64_t rate;
     otlp.protocol = traffic_protocol(protocol);
     otlp.compression = traffic_compression(compression);
     receiver_endpoint(receiver, otlp.protocol == CLEW_OTLP_GRPC, endpoint, sizeof endpoint);
     otlp.endpoint = endpoint;
-    traffic = traffic_open(&otlp);
-    probe(&traffic, receiver, RATE_FIRST, 0.2); /* connects */
-    fixed = best_of_tries(&traffic, receiver, options->at, options->seconds);
-    fixed.cpu_nano -= pace_cpu_nano(options->at, options->seconds);
-    best = search(&traffic, receiver, options->seconds, &rate);
-    traffic_close(&traffic);
+    row.traffic = traffic_open(&otlp);
+    probe(&row.traffic, receiver, RATE_FIRST, 0.2); /* connects */
+    return row;
+}
+
+static int by_value(const void *left, const void *right) {
+    double a = *(const double *)left, b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+static double median(double values[ROUNDS]) {
+    qsort(values, ROUNDS, sizeof *values, by_value);
+    return values[ROUNDS / 2];
+}
+
+static void take_turns(struct row *rows, size_t count, const struct receiver *receiver,
+                       const struct options *options) {
+    double pace[ROUNDS], pace_median;
+    for (int round = 0; round < ROUNDS; round++) {
+        pace[round] = pace_cpu_nano(options->at, options->seconds);
+        for (size_t i = 0; i < count; i++) {
+            struct cost cost = probe(&rows[i].traffic, receiver, options->at, options->seconds);
+            rows[i].fixed_nano[round] = cost.cpu_nano;
+            rows[i].fixed_held &= cost.held;
+        }
+    }
+    pace_median = median(pace);
+    for (size_t i = 0; i < count; i++)
+        rows[i].fixed_median = median(rows[i].fixed_nano) - pace_median;
+}
+
+static bool finish_row(struct row *row, const struct receiver *receiver, const struct options *options,
+                       const char *compression) {
+    uint64_t rate;
+    struct cost best = search(&row->traffic, receiver, options->seconds, &rate);
+    traffic_close(&row->traffic);
     if (options->json)
         printf("{\"protocol\":\"%s\",\"compression\":\"%s\",\"held_per_second\":%" PRIu64
                ",\"cpu_ns_per_span\":%.0f,\"at_per_second\":%" PRIu64
                ",\"at_held\":%s,\"at_cpu_ns_per_span\":%.0f}\n",
-               protocol, compression, rate, best.cpu_nano, options->at, fixed.held ? "true" : "false",
-               fixed.cpu_nano);
+               row->protocol, compression, rate, best.cpu_nano, options->at,
+               row->fixed_held ? "true" : "false", row->fixed_median);
     else
         printf("%-14s %-5s  holds %8" PRIu64 " spans/s at %5.0f ns CPU a span;  at %" PRIu64
                "/s %5.0f ns%s\n",
-               protocol, compression, rate, best.cpu_nano, options->at, fixed.cpu_nano,
-               fixed.held ? "" : " (spans were dropped)");
+               row->protocol, compression, rate, best.cpu_nano, options->at, row->fixed_median,
+               row->fixed_held ? "" : " (spans were dropped)");
     fflush(stdout);
-    return best.held ? fixed : (struct cost){0};
+    return best.held;
 }
 
 /* ---- all rows ---- */
 
-static void show_ratio(const struct options *options, const char *compression, struct cost grpc,
-                       struct cost http) {
-    double ratio = grpc.cpu_nano / http.cpu_nano;
-    if (!grpc.held || !http.held)
-        return;
+static bool wants(const char *wanted, const char *name) {
+    return !wanted || strcmp(wanted, name) == 0;
+}
+
+static void show_ratio(const struct options *options, const char *compression, const struct row *grpc,
+                       const struct row *http) {
+    double ratio = grpc->fixed_median / http->fixed_median;
     if (options->json)
         printf("{\"compression\":\"%s\",\"grpc_to_http\":%.2f}\n", compression, ratio);
     else
         printf("grpc / http    %-5s  %.2f\n", compression, ratio);
 }
 
-static bool wants(const char *wanted, const char *name) {
-    return !wanted || strcmp(wanted, name) == 0;
+static bool run_compression(const struct receiver *receiver, const struct options *options,
+                            const char *compression) {
+    static const char *const protocols[] = {"http/protobuf", "grpc", "http/json"};
+    size_t count = strcmp(compression, "none") == 0 ? 3 : 2, opened = 0;
+    const struct row *http = NULL, *grpc = NULL;
+    struct row rows[3];
+    bool held = true;
+    for (size_t i = 0; i < count; i++) {
+        if (!wants(options->protocol, protocols[i]))
+            continue;
+        rows[opened] = open_row(receiver, protocols[i], compression);
+        http = i == 0 ? &rows[opened] : http;
+        grpc = i == 1 ? &rows[opened] : grpc;
+        opened++;
+    }
+    take_turns(rows, opened, receiver, options);
+    for (size_t i = 0; i < opened; i++)
+        held &= finish_row(&rows[i], receiver, options, compression);
+    if (http && grpc)
+        show_ratio(options, compression, grpc, http);
+    return held;
 }
 
 static void show_receiver(const struct options *options, uint64_t spans) {
@@ -169,22 +226,14 @@ static int run_rows(const struct options *options) {
     static const char *const compressions[] = {"none", "gzip", "zstd"};
     struct receiver *receiver =
         receiver_start(&(struct receiver_options){.process = true, .only_count = true});
-    struct cost http[3] = {0}, grpc[3] = {0};
     struct receiver_counts counts;
     bool held = true;
     if (!receiver)
         return 2;
     for (size_t i = 0; i < 3; i++) {
-        if (!wants(options->compression, compressions[i]))
-            continue;
-        if (wants(options->protocol, "http/protobuf"))
-            held &= (http[i] = run_row(receiver, options, "http/protobuf", compressions[i])).held;
-        if (wants(options->protocol, "grpc"))
-            held &= (grpc[i] = run_row(receiver, options, "grpc", compressions[i])).held;
-        show_ratio(options, compressions[i], grpc[i], http[i]);
+        if (wants(options->compression, compressions[i]))
+            held &= run_compression(receiver, options, compressions[i]);
     }
-    if (wants(options->protocol, "http/json") && wants(options->compression, "none"))
-        held &= run_row(receiver, options, "http/json", "none").held;
     counts = receiver_counts(receiver);
     receiver_stop(receiver);
     show_receiver(options, counts.received);
