@@ -12,6 +12,7 @@
 #define SLABS_MAX (CLEW__SLOTS_MAX / SLAB_SLOTS)
 #define OWN_MAX 64u /* free slots that a thread keeps */
 #define TRADE 32u
+#define SLAB_TRIES 8u
 /* Beyond this a body grows in steps: doubling would charge the budget for megabytes that nobody needs. */
 #define BODY_DOUBLES_UP_TO (64u << 10)
 
@@ -21,16 +22,7 @@ _Atomic(struct clew__slot *) clew__slot_slabs[SLABS_MAX];
 static atomic_uint slab_count;
 static struct clew__slot *shared_free;
 
-/* Caller holds the lock. */
-static bool add_slab(void) {
-    unsigned number = atomic_load_explicit(&slab_count, memory_order_relaxed);
-    struct clew__slot *slab;
-    if (number == SLABS_MAX)
-        return false;
-    slab = clew__charged_new(SLAB_SLOTS * sizeof *slab);
-    if (!slab)
-        return false;
-    memset(slab, 0, SLAB_SLOTS * sizeof *slab);
+static void publish_locked(struct clew__slot *slab, unsigned number) {
     for (uint32_t i = SLAB_SLOTS; i-- > 0;) {
         slab[i].index = number * SLAB_SLOTS + i;
         slab[i].next_free = shared_free;
@@ -39,14 +31,34 @@ static bool add_slab(void) {
     }
     atomic_store_explicit(&clew__slot_slabs[number], slab, memory_order_release);
     atomic_store_explicit(&slab_count, number + 1, memory_order_release);
+}
+
+/* Memory is obtained without the lock: it may be the host's allocator. Another thread may be quicker. */
+static bool add_slab(void) {
+    size_t size = SLAB_SLOTS * sizeof(struct clew__slot);
+    struct clew__slot *slab;
+    unsigned number;
+    if (atomic_load_explicit(&slab_count, memory_order_relaxed) == SLABS_MAX)
+        return false;
+    slab = clew__charged_new(size);
+    if (!slab)
+        return false;
+    memset(slab, 0, size);
+    clew__lock_acquire(&lock);
+    number = atomic_load_explicit(&slab_count, memory_order_relaxed);
+    if (!shared_free && number < SLABS_MAX) {
+        publish_locked(slab, number);
+        slab = NULL;
+    }
+    clew__lock_release(&lock);
+    if (slab)
+        clew__charged_free(slab, size);
     return true;
 }
 
 static struct clew__slot *take_shared(struct clew__thread *thread) {
     struct clew__slot *slot;
     clew__lock_acquire(&lock);
-    if (!shared_free)
-        add_slab();
     for (uint32_t i = 0; i < TRADE && shared_free; i++) {
         slot = shared_free;
         shared_free = slot->next_free;
@@ -62,6 +74,8 @@ struct clew__slot *clew__slot_take(struct clew__thread *thread) {
     struct clew__slot *slot = thread->free_slots;
     if (__builtin_expect(slot == NULL, 0)) {
         slot = take_shared(thread);
+        for (unsigned i = 0; !slot && i < SLAB_TRIES && add_slab(); i++)
+            slot = take_shared(thread); /* others may have taken it all meanwhile */
         if (!slot)
             return NULL;
     }

@@ -1,6 +1,7 @@
 /* The operations on a span by its handle: enter Clew, lock the slot, record, unlock; and the end. Any thread.
  */
 #include "proto/otlp.h"
+#include "sdk/base/callback.h"
 #include "sdk/base/clock.h"
 #include "sdk/base/lock.h"
 #include "sdk/context/context.h"
@@ -293,8 +294,7 @@ void clew__span_read_shared(uint64_t ref, const clew_tracestate **tracestate, in
 
 static void call_on_ending(struct clew__thread *thread, const struct clew__pipelines *pipelines,
                            clew_span span) {
-    int saved = errno; /* what the host's code does to it is not the caller's */
-    thread->inside = 0;
+    struct clew__callback before = clew__callback_begin(thread);
     for (size_t i = 0; i < pipelines->count; i++) {
         const struct clew__pipeline *pipeline = &pipelines->list[i];
         struct clew__custom *custom = pipeline->as.custom;
@@ -304,8 +304,7 @@ static void call_on_ending(struct clew__thread *thread, const struct clew__pipel
         custom->processor.on_ending(custom->processor.self, span);
         clew__custom_leave(custom);
     }
-    thread->inside = 1;
-    errno = saved;
+    clew__callback_end(thread, before);
 }
 
 /* The next BYTES member of encoded members, or nothing. */
@@ -352,11 +351,9 @@ static void offer_custom(struct clew__custom *custom, struct clew__thread *threa
     }
     if (custom->processor.on_end) {
         clew_span_view view = view_of(slot);
-        int saved = errno;
-        thread->inside = 0;
+        struct clew__callback before = clew__callback_begin(thread);
         custom->processor.on_end(custom->processor.self, &view);
-        thread->inside = 1;
-        errno = saved;
+        clew__callback_end(thread, before);
     }
     clew__custom_leave(custom);
     clew__account_add(account, CLEW__EXPORTED, 1);

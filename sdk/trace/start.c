@@ -1,5 +1,6 @@
 /* Starts spans: parent, ids, sampling, the slot. Application threads; no lock, no allocation once warm. */
 #include "proto/otlp.h"
+#include "sdk/base/callback.h"
 #include "sdk/base/clock.h"
 #include "sdk/base/random.h"
 #include "sdk/base/struct_size.h"
@@ -60,6 +61,18 @@ static void pass_through(const struct clew__context_data *parent, clew_span *spa
         span->ref |= CLEW__REF_REMOTE;
 }
 
+/* The host's code; what it does to errno is not the caller's, and the thread is not cancelled in it. */
+__attribute__((noinline)) static void ask_generator(const clew_id_generator *generator, uint8_t *trace_id,
+                                                    uint8_t *span_id) {
+    int saved = errno, cancel = clew__cancel_forbid();
+    if (trace_id)
+        generator->trace_id(generator->self, trace_id);
+    if (span_id)
+        generator->span_id(generator->self, span_id);
+    clew__cancel_allow(cancel);
+    errno = saved;
+}
+
 static void put_id(uint8_t *id, uint64_t number) {
     memcpy(id, &number, sizeof number);
 }
@@ -75,14 +88,14 @@ static inline uint8_t make_ids(struct clew__thread *thread, const struct clew_pr
         memcpy(span->trace_id, parent->trace_id, sizeof span->trace_id);
         flags = parent->trace_flags & CLEW_FLAG_RANDOM;
     } else if (__builtin_expect(generator->trace_id != NULL, 0)) {
-        generator->trace_id(generator->self, span->trace_id);
+        ask_generator(generator, span->trace_id, NULL);
         flags = generator->random ? CLEW_FLAG_RANDOM : 0;
     } else {
         put_id(span->trace_id, clew__random_next(&random));
         put_id(span->trace_id + 8, clew__random_next(&random));
     }
     if (__builtin_expect(generator->span_id != NULL, 0))
-        generator->span_id(generator->self, span->span_id);
+        ask_generator(generator, NULL, span->span_id);
     else
         put_id(span->span_id, clew__random_next(&random));
     clew__random_store(thread->random, &random);
@@ -104,7 +117,7 @@ static clew_span_context parent_context(const struct clew__context_data *parent)
 /* The decision of a sampler that the quick way does not know. Its code may call Clew. */
 static void ask_sampler(struct birth *birth) {
     clew_sampling_parameters parameters = {.struct_size = sizeof parameters};
-    int saved;
+    struct clew__callback before;
     parameters.parent = parent_context(birth->parent);
     memcpy(parameters.trace_id, birth->span->trace_id, sizeof parameters.trace_id);
     parameters.name = birth->name;
@@ -113,12 +126,10 @@ static void ask_sampler(struct birth *birth) {
     parameters.attribute_count = birth->options->attribute_count;
     parameters.links = birth->options->links;
     parameters.link_count = birth->options->link_count;
-    saved = errno; /* what the host's code does to it is not the caller's */
-    birth->thread->inside = 0;
+    before = clew__callback_begin(birth->thread);
     clew_sampler_should_sample((clew_sampler *)(uintptr_t)birth->provider->sampler, &parameters,
                                &birth->sampled);
-    birth->thread->inside = 1;
-    errno = saved;
+    clew__callback_end(birth->thread, before);
     birth->tracestate = birth->sampled.tracestate;
 }
 
@@ -176,8 +187,7 @@ static inline void count_recorded(const struct birth *birth) {
 
 static void call_on_start(struct birth *birth, const struct clew__pipelines *pipelines) {
     clew_span_context parent = parent_context(birth->parent);
-    int saved = errno;
-    birth->thread->inside = 0;
+    struct clew__callback before = clew__callback_begin(birth->thread);
     for (size_t i = 0; i < pipelines->count; i++) {
         const struct clew__pipeline *pipeline = &pipelines->list[i];
         struct clew__custom *custom = pipeline->as.custom;
@@ -187,8 +197,7 @@ static void call_on_start(struct birth *birth, const struct clew__pipelines *pip
         custom->processor.on_start(custom->processor.self, *birth->span, &parent);
         clew__custom_leave(custom);
     }
-    birth->thread->inside = 1;
-    errno = saved;
+    clew__callback_end(birth->thread, before);
 }
 
 /* Fills a slot for a span that records, or that only has a tracestate to hand on. False: no memory. */

@@ -226,6 +226,65 @@ static clew_export_outcome cancellable_export(void *self, const clew_batch *batc
     return CLEW_EXPORT_DELIVERED;
 }
 
+/* The host's own code inside an operation: a sampler, a processor and an id generator that can be cancelled.
+ */
+static void cancellable_on_start(void *self, clew_span span, const clew_span_context *parent) {
+    (void)self;
+    (void)span;
+    (void)parent;
+    pthread_testcancel();
+}
+static void cancellable_on_ending(void *self, clew_span span) {
+    (void)self;
+    (void)span;
+    pthread_testcancel();
+}
+static void cancellable_on_end(void *self, const clew_span_view *span) {
+    (void)self;
+    (void)span;
+    pthread_testcancel();
+}
+static void cancellable_trace_id(void *self, uint8_t id[16]) {
+    (void)self;
+    memset(id, 7, 16);
+    pthread_testcancel();
+}
+
+static void *makes_spans_until_cancelled(void *argument) {
+    (void)argument;
+    for (;;) {
+        clew_span_end(clew_span_start(tracer, "cancelled", NULL));
+        pthread_testcancel();
+    }
+    return NULL;
+}
+
+static void cancelled_in_callbacks(void) {
+    clew_id_generator generator = {.trace_id = cancellable_trace_id};
+    clew_provider_options options = {.resource = clew_resource_new(NULL, 0, NULL),
+                                     .id_generator = &generator};
+    clew_processor processor = {
+        .on_start = cancellable_on_start, .on_ending = cancellable_on_ending, .on_end = cancellable_on_end};
+    clew_stats_data books;
+    provider = clew_provider_new(&options);
+    clew_provider_add_processor(provider, &processor);
+    tracer = tracer_of(provider);
+    for (int i = 0; i < LEAVERS; i++) {
+        pthread_t thread;
+        uint64_t seen = books_of(provider).ended;
+        pthread_create(&thread, NULL, makes_spans_until_cancelled, NULL);
+        while (books_of(provider).ended == seen)
+            sched_yield();
+        pthread_cancel(thread);
+        pthread_join(thread, NULL);
+    }
+    books = books_of(provider);
+    tap_ok(books.open == 0 && books.started == books.ended && books_balance(provider),
+           "threads cancelled inside the host's callbacks leave no span taken (%lu)",
+           (unsigned long)books.open);
+    tap_ok(clew_provider_shutdown(provider, 5000).status == 0, "nor a processor in use");
+}
+
 static void cancelled_inside_clew(void) {
     struct counter counter = {.spans = 0};
     clew_exporter exporter = {
@@ -299,9 +358,11 @@ int main(void) {
     spans_after_a_longjmp();
     threads_that_leave_inside_a_scope();
     spans_end_while_their_threads_exit();
-    if (CAN_CANCEL)
+    if (CAN_CANCEL) {
+        cancelled_in_callbacks();
         cancelled_inside_clew();
-    else
+    } else {
         tap_skip("threads cancelled inside Clew", "AddressSanitizer cannot follow a cancelled thread");
+    }
     return tap_done();
 }
