@@ -168,7 +168,7 @@ static void write_header(struct clew__crash *crash) {
     header->first_page = crash->first_page;
     header->pid = (uint32_t)getpid();
     header->opened_unix_nano = (uint64_t)now.tv_sec * CLEW__NANO_PER_SECOND + (uint64_t)now.tv_nsec;
-    atomic_thread_fence(memory_order_release);
+    atomic_signal_fence(memory_order_seq_cst); /* who reads it comes when this process is gone */
     memcpy(header->magic, CLEW__CRASH_MAGIC, sizeof header->magic);
 }
 
