@@ -645,55 +645,84 @@ Test(otlp, forked_child_begins_anew) {
     done();
 }
 
-/* ---- the table of the specification (OTLP, Failures and Throttling) ---- */
+/* ---- the tables of the specification (OTLP, Failures and Throttling), through the whole exporter ---- */
 
 enum hint { NO_HINT, HINT_SECONDS, HINT_HUGE, HINT_NOTHING, HINTS };
 
 /* What a wait may be, after the first attempt. */
-static void check_wait(enum hint hint, uint64_t wait, int status) {
+static bool wait_is_right(enum hint hint, uint64_t wait) {
     static const uint64_t least[] = {800 * MILLI, 7 * SECOND, 300 * SECOND, 100 * MILLI};
     static const uint64_t most[] = {1200 * MILLI, 8400 * MILLI, 300 * SECOND, 120 * MILLI};
-    cr_assert(wait >= least[hint] && wait <= most[hint], "status %d, hint %d: %llu", status, (int)hint,
-              (unsigned long long)wait);
+    return wait >= least[hint] && wait <= most[hint];
 }
 
-static void check_status(int status, bool accepted, bool retryable, enum hint hint) {
-    static const uint64_t told[] = {0, 7 * SECOND, UINT64_MAX, 0};
-    struct clew__transport_result result = refuses(status, retryable);
-    result.accepted = accepted;
-    result.told = retryable && hint != NO_HINT;
-    result.told_nano = told[hint];
+/* One batch to a receiver that answers like this. */
+static void check_answer(struct clew__transport_result answer, enum hint hint) {
+    static const uint64_t asked[] = {0, 7 * SECOND, UINT64_MAX, 0};
+    clew_export_outcome expected = answer.accepted    ? CLEW_EXPORT_DELIVERED
+                                   : answer.retryable ? CLEW_EXPORT_PENDING
+                                                      : CLEW_EXPORT_FAILED;
+    answer.told = answer.retryable && hint != NO_HINT;
+    answer.told_nano = asked[hint];
     fake.begun = fake.script_size = 0;
-    script(result);
+    script(answer);
     cr_assert_eq(clew__otlp_exporter_over(make_fake, &options, &exporter), CLEW_OK);
-    clew_export_outcome outcome = start();
-    if (accepted)
-        cr_assert_eq(outcome, CLEW_EXPORT_DELIVERED, "%d", status);
-    else if (!retryable)
-        cr_assert_eq(outcome, CLEW_EXPORT_FAILED, "%d", status);
-    else
-        cr_assert_eq(outcome, CLEW_EXPORT_PENDING, "%d", status);
-    if (retryable) {
-        check_wait(hint, wake_time() - fake.times[0], status);
-        cr_assert_eq(exporter.cancel(exporter.self), CLEW_EXPORT_FAILED);
-    } else {
-        cr_assert_eq(report.status, status);
-    }
+    cr_assert_eq(start(), expected, "status %d", answer.status);
     cr_assert_eq(fake.begun, 1);
+    if (answer.retryable) {
+        cr_assert(wait_is_right(hint, wake_time() - fake.times[0]), "status %d, hint %d", answer.status,
+                  (int)hint);
+        fake.script[0] = accepts();
+        cr_assert_eq(finish(CLEW_EXPORT_PENDING), CLEW_EXPORT_DELIVERED);
+        cr_assert_eq(fake.begun, 2);
+    } else {
+        cr_assert_eq(report.status, answer.status);
+    }
     exporter.destroy(exporter.self);
 }
 
-Test(otlp, every_http_status_is_final_but_for_four) {
+static void make_for_table(void) {
     options.timeout_ms = 0;
     make(7, 10);
     exporter.destroy(exporter.self);
-    for (int status = 200; status < 600; status++) {
-        bool retryable = status == 429 || (status >= 502 && status <= 504);
-        cr_assert_eq(clew__retry_status(status), retryable);
-        for (int hint = 0; hint < HINTS; hint++)
-            check_status(status, status < 300, clew__retry_status(status), (enum hint)hint);
-    }
+}
+
+static void table_done(void) {
     clew_batch_free(batch);
     free(request.data);
+    cr_assert_eq(clew_stats().memory_used, 0);
     CLEW_NO_LEAKS();
+}
+
+Test(otlp, every_http_status_is_final_but_for_four) {
+    make_for_table();
+    for (int status = 200; status < 600; status++) {
+        bool retryable = status == 429 || (status >= 502 && status <= 504);
+        struct clew__transport_result answer = refuses(status, clew__retry_status(status));
+        answer.accepted = status < 300;
+        cr_assert_eq(answer.retryable, retryable, "%d", status);
+        for (int hint = 0; hint < HINTS; hint++)
+            check_answer(answer, (enum hint)hint);
+    }
+    table_done();
+}
+
+Test(otlp, every_grpc_code_is_final_but_for_those_of_the_table) {
+    static const int retryable[] = {1, 4, 10, 11, 14, 15};
+    options.protocol = CLEW_OTLP_GRPC;
+    make_for_table();
+    for (int code = 0; code <= 16; code++) {
+        bool listed = false;
+        for (size_t i = 0; i < sizeof retryable / sizeof retryable[0]; i++)
+            listed = listed || code == retryable[i];
+        for (int hint = 0; hint < HINTS; hint++) {
+            /* RESOURCE_EXHAUSTED only where the receiver says how long to wait. */
+            bool again = listed || (code == 8 && hint != NO_HINT);
+            struct clew__transport_result answer = refuses(code, clew__retry_code(code, hint != NO_HINT));
+            answer.accepted = code == 0;
+            cr_assert_eq(answer.retryable, again, "code %d, hint %d", code, hint);
+            check_answer(answer, (enum hint)hint);
+        }
+    }
+    table_done();
 }

@@ -59,6 +59,30 @@ Test(retry, told_wait_has_a_floor_and_a_ceiling) {
     cr_assert_eq(clew__retry_told_nano(UINT64_MAX, UINT64_MAX), 300 * SECOND);
 }
 
+Test(retry, waits_grow_from_what_the_receiver_asked_for_when_that_is_longer) {
+    const uint64_t middle = UINT64_C(1) << 63;
+    struct clew__retry retry = {0};
+    uint64_t backoff = clew__retry_next_nano(&retry, false, 0, middle);
+    cr_assert_float_eq((double)backoff / 1e9, 1, 1e-6);
+    uint64_t told = clew__retry_next_nano(&retry, true, 8 * SECOND, middle);
+    uint64_t grown = clew__retry_next_nano(&retry, false, 0, middle);
+    uint64_t more = clew__retry_next_nano(&retry, false, 0, middle);
+    cr_assert(told >= 8 * SECOND && grown >= 12 * SECOND && more >= 18 * SECOND);
+    told = clew__retry_next_nano(&retry, true, SECOND, middle);
+    cr_assert_leq(told, 12 * SECOND / 10);
+    backoff = clew__retry_next_nano(&retry, false, 0, middle);
+    cr_assert_float_eq((double)backoff / 1e9, 5, 1e-6);
+}
+
+Test(retry, growing_waits_stay_below_the_longest_that_may_be_asked_for) {
+    struct clew__retry retry = {0};
+    clew__retry_next_nano(&retry, true, UINT64_MAX, UINT64_MAX);
+    for (int i = 0; i < 1000; i++) {
+        uint64_t wait = clew__retry_next_nano(&retry, false, 0, UINT64_MAX);
+        cr_assert_leq(wait, 300 * SECOND);
+    }
+}
+
 Test(retry, seconds_are_read) {
     cr_assert_eq(wait_of("0", NOW), 0);
     cr_assert_eq(wait_of("7", NOW), 7 * SECOND);
