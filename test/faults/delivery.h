@@ -8,6 +8,7 @@
 #include <clew/clew.h>
 #include <clew/otlp.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -64,6 +65,29 @@ static inline void make_spans(clew_tracer *tracer, unsigned count) {
         clew_span_set_string(span, "url.path", "/cart/items");
         clew_span_end(span);
     }
+}
+
+/* ---- the most memory that was resident ---- */
+
+static inline bool forget_peak(void) {
+    int file = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+    bool done = file >= 0 && write(file, "5", 1) == 1;
+    if (file >= 0)
+        close(file);
+    return done;
+}
+
+static inline long peak_kb(void) {
+    FILE *file = fopen("/proc/self/status", "r");
+    char line[256];
+    long kb = -1;
+    while (file && fgets(line, sizeof line, file)) {
+        if (sscanf(line, "VmHWM: %ld", &kb) == 1)
+            break;
+    }
+    if (file)
+        fclose(file);
+    return kb;
 }
 
 /* ---- how late the machine is, beside what is measured ---- */

@@ -3,8 +3,6 @@
  * soon and is not sent again, and the receiver is served as before once it has come to its senses. */
 #include "delivery.h"
 
-#include <fcntl.h>
-
 enum { SPANS = 100, BATCHES = 5, TIMEOUT_MS = 2000, SOON_MS = 1500, RECOVERS_MS = 10000, PATIENCE_S = 60 };
 /* The limit on answers is 4 MiB. */
 #define GROWTH_MAX_KB (5l << 10)
@@ -18,29 +16,6 @@ struct outcome {
     struct receiver_counts peer;
     bool recovered;
 };
-
-/* ---- the most memory that was resident ---- */
-
-static bool forget_peak(void) {
-    int file = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
-    bool done = file >= 0 && write(file, "5", 1) == 1;
-    if (file >= 0)
-        close(file);
-    return done;
-}
-
-static long peak_kb(void) {
-    FILE *file = fopen("/proc/self/status", "r");
-    char line[256];
-    long kb = -1;
-    while (file && fgets(line, sizeof line, file)) {
-        if (sscanf(line, "VmHWM: %ld", &kb) == 1)
-            break;
-    }
-    if (file)
-        fclose(file);
-    return kb;
-}
 
 /* ---- one case, in its process ---- */
 

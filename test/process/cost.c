@@ -2,7 +2,9 @@
  * but a wake-up a batch. This program's own malloc and pthread functions stand before those of the C library
  * and count; system calls are counted by strace, of this program run once more. */
 #include "process.h"
+#include "test/peer/receiver.h"
 
+#include <clew/otlp.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
@@ -115,13 +117,44 @@ static void make_spans(int count) {
     }
 }
 
-/* Spans in windows with a flush between, so that the queue is never the measure. */
+/* A receiver that hangs has a batch, and the queue behind it is full. */
+static bool hangs;
+
+static clew_pipeline_stats books(void) {
+    clew_stats_data data;
+    clew_stats_of(provider, &data);
+    return data.pipelines[0];
+}
+
+static struct receiver *set_up_hung(void) {
+    struct receiver_options hung = {.mode = RECEIVER_HANG, .process = true};
+    struct receiver *receiver = receiver_start(&hung);
+    clew_otlp_options options = clew_otlp_options_default();
+    clew_batch_options batch = clew_batch_options_default();
+    clew_exporter exporter;
+    char endpoint[80];
+    receiver_endpoint(receiver, false, endpoint, sizeof endpoint);
+    options.endpoint = endpoint;
+    options.timeout_ms = batch.export_timeout_ms = 0; /* it stays as it is */
+    provider = clew_provider_new(NULL);
+    if (clew_otlp_exporter(&options, &exporter) == 0)
+        clew_provider_add_batch(provider, &exporter, &batch);
+    tracer = clew_provider_tracer(provider, "cost", NULL, NULL, NULL, 0);
+    make_spans(BATCH);
+    clew_provider_flush(provider, 1000); /* has begun to send, and cannot end */
+    make_spans(WARM + 8 * BATCH);
+    hangs = receiver_counts(receiver).connections == 1 && books().dropped_queue_full > 0;
+    return receiver;
+}
+
+/* Spans in windows with a flush between, so that the queue is never the measure, unless it is to be full. */
 static void make_in_windows(int count, void (*before)(void), void (*after)(void)) {
     for (int made = 0; made < count; made += WINDOW) {
         before();
         make_spans(WINDOW);
         after();
-        clew_provider_flush(provider, 5000);
+        if (!hangs)
+            clew_provider_flush(provider, 5000);
     }
 }
 
@@ -196,6 +229,24 @@ static void counted_in_process(void) {
     clew_provider_shutdown(provider, 5000);
 }
 
+static void counted_before_a_hung_receiver(void) {
+    struct receiver *receiver = set_up_hung();
+    struct cost cost;
+    clew_pipeline_stats after, before = books();
+    tap_ok(hangs, "a receiver hangs, and the queue is full");
+    cost_of(SPANS);
+    cost = cost_of(SPANS);
+    after = books();
+    tap_ok(cost.allocations == 0 && cost.clew_allocations == 0 && cost.locks == 0,
+           "then %d spans call malloc %lu times, the allocator %lu times, pthread %lu times", SPANS,
+           (unsigned long)cost.allocations, (unsigned long)cost.clew_allocations, (unsigned long)cost.locks);
+    tap_ok(after.dropped_queue_full == before.dropped_queue_full + 2 * SPANS && after.exported == 0,
+           "and each is counted as dropped");
+    clew_provider_shutdown(provider, 100);
+    receiver_stop(receiver);
+    hangs = false;
+}
+
 /* ---- system calls ---- */
 
 /* Calls that nothing else here makes. */
@@ -207,12 +258,19 @@ static void mark_end(void) {
 }
 
 /* What strace watches: this thread makes spans between marks. */
-static int be_traced(int count) {
-    set_up();
-    warm_up();
+static int be_traced(int count, bool before_a_hung_receiver) {
+    struct receiver *receiver = before_a_hung_receiver ? set_up_hung() : NULL;
+    if (!receiver) {
+        set_up();
+        warm_up();
+    } else if (!hangs) {
+        return 1;
+    }
     make_in_windows(4 * WINDOW, mark_end, mark_end);
     make_in_windows(count, mark_begin, mark_end);
-    clew_provider_shutdown(provider, 5000);
+    clew_provider_shutdown(provider, receiver ? 100 : 5000);
+    if (receiver)
+        receiver_stop(receiver);
     return 0;
 }
 
@@ -256,7 +314,7 @@ static bool read_trace(const char *path, unsigned *calls, unsigned *writes) {
     return any;
 }
 
-static bool traced(int count, unsigned *calls, unsigned *writes) {
+static bool traced(int count, bool hung, unsigned *calls, unsigned *writes) {
     char path[64], self[4096], number[16];
     bool read;
     ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -269,7 +327,7 @@ static bool traced(int count, unsigned *calls, unsigned *writes) {
     if (child == 0) {
         if (!freopen("/dev/null", "w", stderr))
             _exit(9);
-        execlp("strace", "strace", "-f", "-o", path, self, number, NULL);
+        execlp("strace", "strace", "-f", "-o", path, self, number, hung ? "hung" : NULL, NULL);
         _exit(9);
     }
     read = status_of(child) == 0 && read_trace(path, calls, writes);
@@ -283,7 +341,8 @@ static void counted_by_strace(void) {
         tap_skip("system calls of the thread that makes spans", "strace is missing or may not trace");
         return;
     }
-    if (!tap_ok(traced(SPANS, &calls[0], &writes[0]) && traced(2 * SPANS, &calls[1], &writes[1]),
+    if (!tap_ok(traced(SPANS, false, &calls[0], &writes[0]) &&
+                    traced(2 * SPANS, false, &calls[1], &writes[1]),
                 "strace sees the thread that makes spans"))
         return;
     tap_ok(calls[0] == writes[0] && calls[1] == writes[1],
@@ -291,17 +350,20 @@ static void counted_by_strace(void) {
            calls[1] - writes[1]);
     tap_ok(writes[1] <= 2 * SPANS / BATCH, "at most one wake-up a batch (%u for %u spans)", writes[1],
            2 * SPANS);
+    bool seen = traced(2 * SPANS, true, &calls[0], &writes[0]);
+    tap_ok(seen && calls[0] == 0, "none at all before a receiver that hangs (%u)", calls[0]);
 }
 
 int main(int count, char **arguments) {
     clew_set_log_level(CLEW_LOG_ERROR);
-    if (count == 2)
-        return be_traced(atoi(arguments[1]));
+    if (count > 1)
+        return be_traced(atoi(arguments[1]), count > 2);
     if (SANITIZED) {
         tap_skip("the cost of a span", "sanitizers have an allocator and locks of their own");
         return tap_done();
     }
     counted_in_process();
+    counted_before_a_hung_receiver();
     counted_by_strace();
     return tap_done();
 }
