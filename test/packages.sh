@@ -12,6 +12,7 @@ module:uuid uuid-dev
 module:libcurl libcurl4-openssl-dev
 module:zlib zlib1g-dev
 module:libzstd libzstd-dev
+module:sqlite3 libsqlite3-dev
 module:libisal libisal-dev
 module:libevent_extra libevent-dev
 "

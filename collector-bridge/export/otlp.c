@@ -12,6 +12,7 @@
  * peace (Retry-After, RetryInfo) the exporter keeps it, beyond the end of the batch. */
 #include "collector-bridge/export/otlp.h"
 
+#include "collector-bridge/export/spooling.h"
 #include "collector-bridge/wire/answer.h"
 #include "collector-bridge/wire/answer_json.h"
 #include "collector-bridge/wire/endpoint.h"
@@ -53,6 +54,7 @@ struct otlp {
     struct clew__bodies *bodies;
     struct clew__slice secrets[CLEW__OTLP_HEADERS_MAX]; /* the values of the headers */
     uint64_t peace_until_nano;                          /* the receiver wants nothing before */
+    bool once; /* no attempt is repeated: see clew__otlp_try_once() */
     enum state state;
 
     /* Where it sends to, for metrics: a host, or the path of a socket; port 0: none. */
@@ -289,7 +291,7 @@ static void plan_retry(struct otlp *otlp, const struct clew__transport_result *r
     otlp->state = PAUSED;
     if (result->told)
         otlp->peace_until_nano = otlp->retry_nano;
-    else if (otlp->retry_nano >= otlp->deadline_nano)
+    if (otlp->once || (!result->told && otlp->retry_nano >= otlp->deadline_nano))
         give_up(otlp, now);
 }
 
@@ -358,7 +360,7 @@ static bool go_on_sending(struct otlp *otlp, const clew_poll *descriptors, size_
 }
 
 static bool go_on_waiting(struct otlp *otlp, uint64_t now) {
-    if (now >= otlp->deadline_nano)
+    if (now >= otlp->deadline_nano || otlp->once)
         give_up(otlp, now);
     else if (now >= otlp->retry_nano)
         otlp->state = otlp->has_piece ? READY : NEXT;
@@ -573,6 +575,21 @@ static struct clew__transport *make_transport(const struct clew__otlp_settings *
     return NULL;
 }
 
+void clew__otlp_try_once(const clew_exporter *exporter) {
+    struct otlp *otlp = exporter->self;
+    otlp->once = true;
+}
+
+static int make_exporter(const clew_otlp_options *options, bool once, clew_exporter *out) {
+    int error = clew__otlp_exporter_over(make_transport, options, out);
+    if (error == CLEW_OK && once)
+        clew__otlp_try_once(out);
+    return error;
+}
+
 int clew_otlp_exporter(const clew_otlp_options *options, clew_exporter *out) {
-    return clew__otlp_exporter_over(make_transport, options, out);
+    int saved = errno;
+    int error = out ? clew__spooling_otlp(options, make_exporter, out) : CLEW_EINVAL;
+    errno = saved;
+    return error;
 }

@@ -10,4 +10,8 @@ typedef struct clew__transport *(*clew__transport_maker)(const struct clew__otlp
 int clew__otlp_exporter_over(clew__transport_maker make, const clew_otlp_options *options,
                              clew_exporter *out);
 
+/* Has such an exporter fail where it would wait and try again: for one who knows what to do with the batch
+ * meanwhile. */
+void clew__otlp_try_once(const clew_exporter *exporter);
+
 #endif

@@ -14,6 +14,15 @@
 
 #define BATCHES_IN_A_ROW 16
 #define SAY_DROPPED_NANO CLEW__NANO_PER_SECOND
+/* What an exporter that can store has beyond the deadline of a close, to put on disk what is left: within the
+ * time for which the close waits for cancelling anyway. */
+#define STORE_GRACE_NANO (15 * CLEW__NANO_PER_MILLI)
+
+static uint64_t close_deadline_of(struct clew__stream *stream) {
+    uint64_t deadline = atomic_load(&stream->task.close_deadline);
+    bool stores = stream->exporter.spool_stats && deadline < UINT64_MAX - STORE_GRACE_NANO;
+    return stores ? deadline + STORE_GRACE_NANO : deadline;
+}
 
 /* ---- in and out of the exporter ---- */
 
@@ -153,7 +162,7 @@ enum begun { BEGUN, NOTHING_TO_BEGIN, ABANDONED };
 static enum begun start(struct clew__stream *stream, uint64_t now) {
     clew_export_report report = {.status = -1};
     clew_export_outcome outcome;
-    uint64_t close_deadline = atomic_load(&stream->task.close_deadline);
+    uint64_t close_deadline = close_deadline_of(stream);
     stream->in_flight_since = clew__monotonic_nano();
     stream->in_flight_deadline = stream->options.export_timeout_ms
                                      ? now + stream->options.export_timeout_ms * CLEW__NANO_PER_MILLI
@@ -201,6 +210,17 @@ static enum begun begin_recovered(struct clew__stream *stream, uint64_t now, uin
     return start(stream, now);
 }
 
+/* A close leaves what is under way less time than it was given. */
+static bool hasten(struct clew__stream *stream) {
+    uint64_t deadline = close_deadline_of(stream);
+    if (!stream->is_under_way || !stream->exporter.hasten || deadline >= stream->in_flight_deadline)
+        return true;
+    stream->in_flight_deadline = deadline;
+    call(stream);
+    stream->exporter.hasten(stream->exporter.self, deadline);
+    return is_back(stream);
+}
+
 static bool advance(struct clew__stream *stream, const clew_poll *polled, size_t count, uint64_t now) {
     clew_export_report report = {.status = -1};
     clew_export_outcome outcome;
@@ -211,7 +231,7 @@ static bool advance(struct clew__stream *stream, const clew_poll *polled, size_t
         return false;
     if (outcome != CLEW_EXPORT_PENDING)
         conclude(stream, outcome, &report);
-    else if (now >= stream->in_flight_deadline || now >= atomic_load(&stream->task.close_deadline))
+    else if (now >= stream->in_flight_deadline || now >= close_deadline_of(stream))
         return cancel(stream, "the deadline passed");
     return true;
 }
@@ -285,7 +305,7 @@ static bool destroy_exporter(struct clew__stream *stream, bool has_visitors) {
 }
 
 static void close_stream(struct clew__stream *stream, uint64_t now, uint64_t *wake) {
-    uint64_t deadline = atomic_load(&stream->task.close_deadline);
+    uint64_t deadline = close_deadline_of(stream);
     bool has_visitors;
     if (stream->in_flight && !cancel(stream, "shut down before it was delivered"))
         return;
@@ -345,7 +365,7 @@ static bool export_what_is_due(struct clew__stream *stream, uint64_t now, uint64
             break;
         }
         /* A shutdown may have been asked for, and its deadline passed, while a local exporter was at work. */
-        if (is_closing && clew__monotonic_nano() >= atomic_load(&stream->task.close_deadline))
+        if (is_closing && clew__monotonic_nano() >= close_deadline_of(stream))
             break;
         /* Full batches do not put the tick off: what an idle thread holds waits for it. */
         if (now - stream->last_tick >= stream->options.schedule_delay_ms * CLEW__NANO_PER_MILLI ||
@@ -389,9 +409,9 @@ void clew__stream_step(struct clew__task *task, const clew_poll *polled, size_t 
     say_dropped(stream, now);
     if (atomic_exchange(&stream->is_untold, false))
         clew__worker_tell();
-    if (stream->in_flight && !advance(stream, polled, count, now))
+    if (stream->in_flight && (!hasten(stream) || !advance(stream, polled, count, now)))
         return;
-    close_deadline = atomic_load(&task->close_deadline);
+    close_deadline = close_deadline_of(stream);
     if (clew__task_is_closing(task) && now >= close_deadline) {
         close_stream(stream, now, wake);
         return;
@@ -400,7 +420,7 @@ void clew__stream_step(struct clew__task *task, const clew_poll *polled, size_t 
         return;
     if (!stream->immediate && !stream->in_flight)
         lower(wake, stream->last_tick + stream->options.schedule_delay_ms * CLEW__NANO_PER_MILLI);
-    lower(wake, atomic_load(&task->close_deadline));
+    lower(wake, close_deadline_of(stream));
 }
 
 size_t clew__stream_wait(struct clew__task *task, clew_poll *descriptors, size_t capacity, uint64_t *wake) {

@@ -121,6 +121,9 @@ typedef struct clew_exporter {
     void (*destroy)(void *self);
     /** May be NULL: what waits on disk and what became of it. Any thread. */
     void (*spool_stats)(void *self, clew_spool_stats *out);
+    /** May be NULL: the batch under way has less time than `start` said, because its pipeline closes. On the
+     * worker. */
+    void (*hasten)(void *self, uint64_t deadline_nano);
 
     /** May be NULL and 0: where it sends to, for metrics. Copied when the exporter is taken over. */
     const char *server_address;
