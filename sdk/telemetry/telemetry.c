@@ -364,6 +364,5 @@ int clew__telemetry_start(clew_provider *provider, const clew_exporter *exporter
         return result;
     }
     clew__worker_add(&reporter->task);
-    clew__worker_ensure();
     return CLEW_OK;
 }

@@ -12,7 +12,8 @@ struct clew__telemetry_options {
     uint32_t timeout_ms;  /* of one export; 0: no limit */
 };
 
-/* Takes the exporter over, which must be a state machine, also on errors. Starts the worker. Returns 0;
+/* Takes the exporter over, which must be a state machine, also on errors. The worker starts at the provider's
+ * first span, recorded or not. Returns 0;
  * CLEW_EINVAL, CLEW_ENOMEM, CLEW_ESHUTDOWN, or CLEW_EALREADY when the provider has one. */
 int clew__telemetry_start(clew_provider *provider, const clew_exporter *exporter,
                           const struct clew__telemetry_options *options);

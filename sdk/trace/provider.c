@@ -420,25 +420,26 @@ int clew__provider_set_reporter(struct clew_provider *provider, struct clew__tas
     pthread_mutex_lock(&mutex);
     if (provider->shut_down)
         result = CLEW_ESHUTDOWN;
-    else if (provider->reporter)
+    else if (atomic_load(&provider->reporter))
         result = CLEW_EALREADY;
     else
-        provider->reporter = reporter;
+        atomic_store(&provider->reporter, reporter);
     pthread_mutex_unlock(&mutex);
     return result;
 }
 
+void clew__provider_first_span(struct clew_provider *provider) {
+    if (atomic_load_explicit(&provider->reporter, memory_order_acquire))
+        clew__worker_ensure();
+}
+
 /* Not before the pipelines are closed: it tells what became of the last spans. */
 static void close_reporter(struct clew_provider *provider, uint64_t deadline) {
-    struct clew__thread *thread = clew__thread_enter();
-    struct clew__task *reporter;
+    struct clew__task *reporter = atomic_load(&provider->reporter);
+    struct clew__thread *thread = reporter ? clew__thread_enter() : NULL;
     if (!thread)
         return;
-    pthread_mutex_lock(&mutex);
-    reporter = provider->reporter;
-    pthread_mutex_unlock(&mutex);
-    if (reporter)
-        clew__worker_close(&reporter, 1, deadline);
+    clew__worker_close(&reporter, 1, deadline);
     clew__thread_leave(thread);
 }
 

@@ -61,12 +61,12 @@ struct clew_provider {
     const clew_sampler *sampler;
     clew_limits limits;
     struct clew__value_limits value_limits;
-    clew_id_generator id_generator;    /* functions NULL: random */
-    uint32_t number;                   /* of its accounts; the next one is its, too */
-    bool shut_down;                    /* under the registry's lock */
-    _Atomic uint64_t ended_uncounted;  /* ended on a thread that has no memory for an account */
-    struct clew__task *reporter;       /* under the registry's lock; NULL: none */
-    const struct clew__pipelines *all; /* what was in use at the shutdown, for the books */
+    clew_id_generator id_generator;        /* functions NULL: random */
+    uint32_t number;                       /* of its accounts; the next one is its, too */
+    bool shut_down;                        /* under the registry's lock */
+    _Atomic uint64_t ended_uncounted;      /* ended on a thread that has no memory for an account */
+    _Atomic(struct clew__task *) reporter; /* written once, under the registry's lock; NULL: none */
+    const struct clew__pipelines *all;     /* what was in use at the shutdown, for the books */
     struct clew__origin origin;
     struct clew_provider *next;
 };
@@ -103,6 +103,9 @@ const struct clew__pipelines *clew__provider_pipelines(const struct clew_provide
 /* A task that is closed after the provider's pipelines, once they are shut down. CLEW_ESHUTDOWN when they
  * are, CLEW_EALREADY when there is one. */
 int clew__provider_set_reporter(struct clew_provider *provider, struct clew__task *reporter);
+
+/* A thread has counted its first span of a kind: who reports must come to know. */
+void clew__provider_first_span(struct clew_provider *provider);
 
 /* The books of one pipeline. Any thread. */
 void clew__pipeline_stats(const struct clew__pipeline *pipeline, clew_pipeline_stats *out);

@@ -173,16 +173,25 @@ static inline enum clew__parent_origin origin_of(const struct clew__context_data
     return parent->is_remote ? CLEW__PARENT_REMOTE : CLEW__PARENT_LOCAL;
 }
 
-static inline void count_dropped(struct clew__account *account, const struct clew__context_data *parent) {
-    clew__account_add(account, CLEW__STARTED_DROP + origin_of(parent), 1);
+static inline void count(struct clew_provider *provider, struct clew__account *account,
+                         enum clew__counter counter) {
+    uint64_t before = atomic_load_explicit(&account->counters[counter], memory_order_relaxed);
+    atomic_store_explicit(&account->counters[counter], before + 1, memory_order_release);
+    if (__builtin_expect(before == 0, 0))
+        clew__provider_first_span(provider);
+}
+
+static inline void count_dropped(struct clew_provider *provider, struct clew__account *account,
+                                 const struct clew__context_data *parent) {
+    count(provider, account, CLEW__STARTED_DROP + origin_of(parent));
 }
 
 static inline void count_recorded(const struct birth *birth) {
     enum clew__parent_origin origin = origin_of(birth->parent);
     if (__builtin_expect(birth->sampled.decision == CLEW_RECORD_AND_SAMPLE, 1))
-        clew__account_add(birth->account, CLEW__STARTED_SAMPLE + origin, 1);
+        count(birth->provider, birth->account, CLEW__STARTED_SAMPLE + origin);
     else
-        clew__account_add(birth->account + 1, CLEW__STARTED_RECORD_ONLY + origin, 1);
+        count(birth->provider, birth->account + 1, CLEW__STARTED_RECORD_ONLY + origin);
 }
 
 static void call_on_start(struct birth *birth, const struct clew__pipelines *pipelines) {
@@ -255,13 +264,13 @@ static __attribute__((noinline)) void start_slot(struct birth *birth, struct cle
         birth->trace_flags |= CLEW_FLAG_SAMPLED;
     birth->span->ref = CLEW_REF_SILENT | birth->trace_flags;
     if (!recording) {
-        count_dropped(birth->account, birth->parent);
+        count_dropped(birth->provider, birth->account, birth->parent);
         if (!birth->tracestate)
             return;
     }
     if (!be_born(birth, tracer)) {
         if (recording) {
-            count_dropped(birth->account, birth->parent);
+            count_dropped(birth->provider, birth->account, birth->parent);
             clew__account_add(birth->account + 1, CLEW__NOT_RECORDED_MEMORY, 1);
             clew__pipelines_ask_for_room(pipelines);
         }
@@ -296,7 +305,7 @@ static inline void start(struct clew__thread *thread, struct clew_tracer *tracer
                                            parent && (parent->trace_flags & CLEW_FLAG_SAMPLED),
                                            span->trace_id, &birth.sampled.decision);
     if (birth.is_decided && birth.sampled.decision == CLEW_DROP && !birth.tracestate) {
-        count_dropped(account, parent);
+        count_dropped(provider, account, parent);
         span->ref = CLEW_REF_SILENT | birth.trace_flags;
         return;
     }
