@@ -41,6 +41,9 @@ static void setup(void) {
                                             "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
                                             "CLEW_EXIT_FLUSH_MS",
                                             "CLEW_IGNORE_TRACEPARENT",
+                                            "CLEW_SDK_METRICS",
+                                            "OTEL_METRIC_EXPORT_INTERVAL",
+                                            "OTEL_METRIC_EXPORT_TIMEOUT",
                                             "CLEW_MEMORY_LIMIT",
                                             "CLEW_OTLP_FILE"};
     for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++)
@@ -480,6 +483,73 @@ Test(options, exit_flush_can_be_forbidden_in_code) {
     options.exit_flush_ms = CLEW_NO_EXIT_FLUSH;
     load_with("CLEW_EXIT_FLUSH_MS", "250");
     cr_assert_eq(settings.exit_flush_ms, 0);
+}
+
+Test(options, metrics_are_off_unless_asked_for) {
+    load_with("OTEL_METRIC_EXPORT_INTERVAL", "10");
+    cr_assert_not(settings.metrics);
+}
+
+Test(options, metrics_are_on_by_variable_with_the_specifications_interval) {
+    load_with("CLEW_SDK_METRICS", "true");
+    cr_assert(settings.metrics);
+    cr_assert_eq(settings.metrics_interval_ms, 60000);
+    cr_assert_eq(settings.metrics_timeout_ms, 30000);
+    cr_assert_null(settings.metrics_endpoint);
+}
+
+Test(options, metrics_are_on_by_code_with_the_interval_of_the_variables) {
+    options.flags = CLEW_INIT_METRICS;
+    setenv("OTEL_METRIC_EXPORT_TIMEOUT", "70", 1);
+    load_with("OTEL_METRIC_EXPORT_INTERVAL", "80");
+    cr_assert(settings.metrics);
+    cr_assert_eq(settings.metrics_interval_ms, 80);
+    cr_assert_eq(settings.metrics_timeout_ms, 70);
+}
+
+Test(options, metrics_interval_of_zero_is_wrong) {
+    options.flags = CLEW_INIT_METRICS;
+    load_with("OTEL_METRIC_EXPORT_INTERVAL", "0");
+    cr_assert_eq(settings.metrics_interval_ms, 60000);
+    cr_assert(captured_one_warning("OTEL_METRIC_EXPORT_INTERVAL", "0", "60000"), "%s", captured.all);
+}
+
+Test(options, metrics_need_the_exporter_for_networks) {
+    options.otlp = NULL;
+    options.exporters = "none";
+    load_with("CLEW_SDK_METRICS", "true");
+    cr_assert_not(settings.metrics);
+    cr_assert(captured_one_warning("metrics", "OTLP", NULL), "%s", captured.all);
+}
+
+Test(options, endpoint_of_traces_tells_the_one_of_metrics) {
+    static const struct {
+        const char *traces, *metrics; /* NULL: it cannot be told */
+    } cases[] = {
+        {NULL, NULL},
+        {"http://host:4318/v1/traces", "http://host:4318/v1/metrics"},
+        {"https://host/tenant/v1/traces", "https://host/tenant/v1/metrics"},
+        {"http://host:4317", "http://host:4317"},
+        {"host:4317", "host:4317"},
+        {"unix:///run/collector.sock", "unix:///run/collector.sock"},
+        {"http://host/custom", NULL},
+        {"http://host/v1/traces?key=1", NULL},
+        {"http://host/", NULL},
+    };
+    options.flags = CLEW_INIT_METRICS;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        clew_otlp_options otlp = clew_otlp_options_default();
+        otlp.endpoint = cases[i].traces;
+        options.otlp_options = &otlp;
+        load();
+        if (cases[i].metrics)
+            cr_assert_str_eq(settings.metrics_endpoint, cases[i].metrics);
+        else
+            cr_assert_null(settings.metrics_endpoint);
+        clew__settings_fini(&settings);
+    }
+    cr_assert_eq(captured.lines, 1, "%s", captured.all);
+    CLEW_NO_LEAKS();
 }
 
 Test(options, memory_limit_comes_from_the_variable) {
