@@ -96,7 +96,9 @@ typedef struct clew_options {
 /** Installs propagators but no SDK: nothing is recorded (OTEL_SDK_DISABLED=true). */
 #define CLEW_INIT_DISABLED 0x2u
 /** Sends the books as the specification's otel.sdk.* metrics over OTLP, every OTEL_METRIC_EXPORT_INTERVAL ms
- * (60000) and at the end (CLEW_SDK_METRICS=true). */
+ * (60000) from the first span on, and at the end (CLEW_SDK_METRICS=true). Needs `otlp`; an endpoint in
+ * `otlp_options` that ends in /v1/traces becomes /v1/metrics, one without a path serves both, any other is
+ * left to the variables. */
 #define CLEW_INIT_METRICS 0x4u
 
 /** Installs the global provider, propagator and, from a valid TRACEPARENT, the parent of every root span.
