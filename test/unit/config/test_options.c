@@ -31,6 +31,7 @@ static void setup(void) {
                                             "OTEL_BSP_EXPORT_TIMEOUT",
                                             "OTEL_BSP_MAX_QUEUE_SIZE",
                                             "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+                                            "CLEW_BSP_ON_FULL",
                                             "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
                                             "OTEL_ATTRIBUTE_COUNT_LIMIT",
                                             "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
@@ -194,6 +195,16 @@ Test(options, each_batch_option_has_its_variable) {
     cr_assert_eq(settings.batch.schedule_delay_ms, 0);
     cr_assert_eq(settings.batch.export_timeout_ms, 0);
     cr_assert_eq(captured.lines, 0);
+}
+
+Test(options, a_full_queue_drops_newest_or_oldest) {
+    load_with("CLEW_BSP_ON_FULL", "");
+    cr_assert_eq(settings.batch.on_full, CLEW_DROP_NEWEST);
+    load_with("CLEW_BSP_ON_FULL", "Oldest");
+    cr_assert_eq(settings.batch.on_full, CLEW_DROP_OLDEST);
+    load_with("CLEW_BSP_ON_FULL", "middle");
+    cr_assert_eq(settings.batch.on_full, CLEW_DROP_NEWEST);
+    cr_assert(captured_one_warning("CLEW_BSP_ON_FULL", "middle", "newest"), "%s", captured.all);
 }
 
 Test(options, queue_of_zero_is_out_of_range) {

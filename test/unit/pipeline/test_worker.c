@@ -1,7 +1,9 @@
 /* The worker thread: one, named, deaf to signals, gone after the last shutdown. */
 #include "slow.h"
 
+#include <clew/worker.h>
 #include <dirent.h>
+#include <sched.h>
 #include <stdio.h>
 
 /* The threads of this process with that name; of the last one, the mask of blocked signals. */
@@ -107,6 +109,74 @@ Test(worker, signal_mask_of_the_program_is_left_alone) {
     pthread_sigmask(SIG_SETMASK, NULL, &after);
     cr_assert_eq(sigismember(&after, SIGUSR1), 1);
     cr_assert_eq(sigismember(&after, SIGUSR2), 0);
+    CLEW_NO_LEAKS();
+}
+
+/* ---- what the application decides ---- */
+
+struct hook {
+    atomic_uint calls;
+    char name[16];
+    cpu_set_t cpus;
+    size_t stack;
+};
+
+static void on_start(void *user) {
+    struct hook *hook = user;
+    pthread_attr_t attributes;
+    pthread_getname_np(pthread_self(), hook->name, sizeof hook->name);
+    sched_getaffinity(0, sizeof hook->cpus, &hook->cpus);
+    pthread_getattr_np(pthread_self(), &attributes);
+    pthread_attr_getstacksize(&attributes, &hook->stack);
+    pthread_attr_destroy(&attributes);
+    atomic_fetch_add(&hook->calls, 1);
+}
+
+Test(worker, is_as_the_application_configures_it) {
+    struct slow slow = {.gate = GATE_OPEN};
+    struct hook hook = {.calls = 0};
+    cpu_set_t own;
+    uint32_t cpu = 0;
+    sched_getaffinity(0, sizeof own, &own);
+    while (!CPU_ISSET(cpu, &own))
+        cpu++;
+    clew_worker_options options = {.name = "spans",
+                                   .cpus = &cpu,
+                                   .cpu_count = 1,
+                                   .stack_bytes = (3 << 20) + 1,
+                                   .on_start = on_start,
+                                   .user = &hook};
+    cr_assert_eq(clew_worker_configure(&options), 0);
+    struct line line = line_new(&slow, NULL);
+    line_spans(&line, 1);
+    cr_assert_eq(clew_provider_flush(line.provider, 2000).delivered, 1);
+    cr_assert_eq(threads_named("spans", NULL), 1);
+    cr_assert_eq(threads_named("clew-exporter", NULL), 1);
+    cr_assert_eq(hook.calls, 2, "the worker's and the exporter's thread");
+    cr_assert_eq(CPU_COUNT(&hook.cpus), 1);
+    cr_assert(CPU_ISSET(cpu, &hook.cpus));
+    cr_assert_geq(hook.stack, 3 << 20);
+    cr_assert_eq(clew_worker_configure(&options), CLEW_EALREADY);
+    line_end(&line);
+    CLEW_NO_LEAKS();
+}
+
+Test(worker, refuses_what_cannot_be_configured) {
+    uint32_t cpu = UINT32_MAX;
+    cr_assert_eq(clew_worker_configure(NULL), CLEW_EINVAL);
+    cr_assert_eq(clew_worker_configure(&(clew_worker_options){.name = "a name of 16 by."}), CLEW_EINVAL);
+    cr_assert_eq(clew_worker_configure(&(clew_worker_options){.cpus = &cpu, .cpu_count = 1}), CLEW_EINVAL);
+    cr_assert_eq(clew_worker_configure(&(clew_worker_options){.cpu_count = 1}), CLEW_EINVAL);
+}
+
+Test(worker, needs_no_more_than_a_small_stack) {
+    struct slow slow = {.gate = GATE_OPEN};
+    clew_worker_options options = {.stack_bytes = 1};
+    cr_assert_eq(clew_worker_configure(&options), 0);
+    struct line line = line_new(&slow, NULL);
+    line_spans(&line, 1000);
+    cr_assert_eq(clew_provider_flush(line.provider, 5000).delivered, 1000);
+    line_end(&line);
     CLEW_NO_LEAKS();
 }
 
