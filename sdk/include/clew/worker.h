@@ -1,5 +1,5 @@
 /* The one thread that exports: what the application decides about it, and how an application with an event
- * loop of its own does without it. */
+ * loop of its own does without it. Not part of <clew/clew.h>: most programs want neither. */
 #ifndef CLEW_WORKER_H
 #define CLEW_WORKER_H
 
@@ -13,21 +13,22 @@ typedef struct clew_worker_options {
     const char *name;     /**< as others see it (at most 15 bytes); "clew" */
     const uint32_t *cpus; /**< the processors that it may run on; NULL: those of the thread that starts it */
     size_t cpu_count;
-    size_t stack_bytes;           /**< 0: 256 KiB, or what the system asks for */
+    size_t stack_bytes;           /**< 0: 256 KiB; raised to what the system and sanitizers ask for */
     void (*on_start)(void *user); /**< runs on the thread before anything else: priority, namespaces…; may
                                      be NULL */
     void *user;
 } clew_worker_options;
 
 /** Before the first span, else CLEW_EALREADY. Copied. CLEW_EINVAL for what cannot be. A child of a fork keeps
- * them. Threads of exporters that block get the processors and the hook, too. */
+ * them. Threads of exporters that block get the processors, the stack and the hook, too. */
 CLEW_API int clew_worker_configure(const clew_worker_options *options);
 
 /* ---- without a thread ----
  *
  * Between clew_loop_attach() and clew_loop_detach() Clew starts no thread: the application waits for what
  * clew_loop_wait() names, together with its own descriptors, and calls clew_loop_step(). One thread at a
- * time. Flush and shutdown step by themselves, on whichever thread calls them. */
+ * time. Flush and shutdown step by themselves, on whichever thread calls them. Exporters that block (those
+ * with `export_batch` alone that are not local) keep threads of their own. */
 
 /** From now on the application drives; before the first span, or CLEW_EALREADY when the thread runs already.
  * A child of a fork has to attach anew, else it gets a thread. */
