@@ -91,6 +91,16 @@ static bool ids_add(struct ids *ids, uint64_t id) {
     return true;
 }
 
+bool receiver_has(const struct receiver *receiver, uint64_t id) {
+    const struct ids *ids = &receiver->bodies->acknowledged;
+    size_t at = (size_t)(id * UINT64_C(0x9e3779b97f4a7c15) >> 41) & (IDS_CAPACITY - 1);
+    if (!ids->slots)
+        return false;
+    while (ids->slots[at] != 0 && ids->slots[at] != id)
+        at = (at + 1) & (IDS_CAPACITY - 1);
+    return ids->slots[at] == id;
+}
+
 struct bodies *bodies_new(void) {
     struct bodies *bodies = calloc(1, sizeof *bodies);
     if (!bodies)
