@@ -81,8 +81,8 @@ uint16_t receiver_port(const struct receiver *receiver);
 void receiver_endpoint(const struct receiver *receiver, bool grpc, char *out, size_t capacity);
 /* From now on, also on connections that are there. Any thread. */
 void receiver_set_mode(struct receiver *receiver, enum receiver_mode mode);
-/* Whether the span with these bytes of an id has been acknowledged. Of a receiver in a thread, with track_ids,
- * while nothing is sent to it. */
+/* Whether the span with these bytes of an id has been acknowledged. Of a receiver in a thread, with
+ * track_ids, while nothing is sent to it. */
 bool receiver_has(const struct receiver *receiver, uint64_t id);
 /* Any thread. An answer is counted right before the last of it is handed to the system: what a client knows,
  * is counted. */

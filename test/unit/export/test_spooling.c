@@ -1,0 +1,226 @@
+/* The exporter with a spool around inner ones that do what they are told: what is stored, what is not, and
+ * who is asked when. */
+#include "collector-bridge/export/spooling.h"
+#include "sdk/pipeline/batch.h"
+#include "test/support.h"
+
+#include <clew/extend.h>
+#include <dirent.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define NANO_PER_MILLI UINT64_C(1000000)
+#define PATIENCE_NANO (10000 * NANO_PER_MILLI)
+
+/* An exporter that answers at once, or never. */
+struct fake {
+    clew_export_outcome outcome, on_cancel;
+    clew_export_report report;
+    unsigned started, cancelled;
+};
+
+static clew_export_outcome fake_start(void *self, const clew_batch *batch, uint64_t deadline,
+                                      clew_export_report *report) {
+    struct fake *fake = self;
+    (void)batch;
+    (void)deadline;
+    fake->started++;
+    *report = fake->report;
+    return fake->outcome;
+}
+
+static size_t fake_wait(void *self, clew_poll *descriptors, size_t capacity, uint64_t *wake) {
+    (void)self;
+    (void)descriptors;
+    (void)capacity;
+    *wake = UINT64_MAX;
+    return 0;
+}
+
+static clew_export_outcome fake_step(void *self, const clew_poll *descriptors, size_t count, uint64_t now,
+                                     clew_export_report *report) {
+    (void)self;
+    (void)descriptors;
+    (void)count;
+    (void)now;
+    (void)report;
+    return CLEW_EXPORT_PENDING;
+}
+
+static clew_export_outcome fake_cancel(void *self) {
+    struct fake *fake = self;
+    fake->cancelled++;
+    return fake->on_cancel;
+}
+
+static clew_exporter fake_exporter(struct fake *fake) {
+    return (clew_exporter){.struct_size = sizeof(clew_exporter),
+                           .name = "fake",
+                           .self = fake,
+                           .start = fake_start,
+                           .wait = fake_wait,
+                           .step = fake_step,
+                           .cancel = fake_cancel};
+}
+
+/* On disk nothing moves: the receiver that the spool asks never answers. */
+static struct fake live, replay = {.outcome = CLEW_EXPORT_PENDING, .on_cancel = CLEW_EXPORT_FAILED};
+static char directory[64];
+static clew_exporter exporter;
+static const clew_batch batch = {{"some bytes", 10}, 7};
+
+static void set_up(void) {
+    struct clew__spooling_parts parts = {.directory = directory, .quota = 1 << 20};
+    clew_set_log_level(CLEW_LOG_NONE);
+    strcpy(directory, "/tmp/clew-spool-XXXXXX");
+    cr_assert(mkdtemp(directory));
+    parts.live = fake_exporter(&live);
+    parts.replay = fake_exporter(&replay);
+    cr_assert_eq(clew__spooling_new(&parts, &exporter), CLEW_OK);
+}
+
+static void tear_down(void) {
+    DIR *stream = opendir(directory);
+    const struct dirent *entry;
+    while (stream && (entry = readdir(stream)) != NULL)
+        unlinkat(dirfd(stream), entry->d_name, 0);
+    if (stream)
+        closedir(stream);
+    rmdir(directory);
+}
+
+TestSuite(spooling, .init = set_up, .fini = tear_down, .timeout = 60);
+
+static clew_export_outcome go_on(clew_export_outcome outcome, clew_export_report *report) {
+    uint64_t give_up = clew_monotonic_nano() + PATIENCE_NANO;
+    while (outcome == CLEW_EXPORT_PENDING && clew_monotonic_nano() < give_up) {
+        clew_poll watched[4];
+        uint64_t wake, now = clew_monotonic_nano();
+        size_t count = exporter.wait(exporter.self, watched, 4, &wake);
+        struct pollfd polled = {.fd = count ? watched[0].fd : -1, .events = POLLIN};
+        uint64_t left = wake > now ? wake - now : 0;
+        poll(&polled, 1, left > PATIENCE_NANO ? 100 : (int)(left / NANO_PER_MILLI + 1));
+        outcome = exporter.step(exporter.self, watched, count, clew_monotonic_nano(), report);
+    }
+    return outcome;
+}
+
+static clew_export_outcome export_within(unsigned milliseconds, clew_export_report *report) {
+    uint64_t deadline = clew_monotonic_nano() + milliseconds * NANO_PER_MILLI;
+    *report = (clew_export_report){.status = -1};
+    return go_on(exporter.start(exporter.self, &batch, deadline, report), report);
+}
+
+static clew_spool_stats books(void) {
+    clew_spool_stats stats;
+    exporter.spool_stats(exporter.self, &stats);
+    return stats;
+}
+
+Test(spooling, what_is_delivered_touches_no_disk) {
+    clew_export_report report;
+    live.outcome = CLEW_EXPORT_DELIVERED;
+    live.report.rejected = 2;
+    cr_assert_eq(export_within(5000, &report), CLEW_EXPORT_DELIVERED);
+    cr_assert_eq(report.rejected, 2);
+    cr_assert_eq(report.spooled, 0);
+    cr_assert_eq(books().stored, 0);
+    exporter.destroy(exporter.self);
+}
+
+Test(spooling, what_is_refused_for_good_is_not_stored) {
+    clew_export_report report;
+    live.outcome = CLEW_EXPORT_FAILED;
+    live.report.failure = CLEW_FAILURE_REFUSED;
+    strcpy(live.report.reason, "no");
+    cr_assert_eq(export_within(5000, &report), CLEW_EXPORT_FAILED);
+    cr_assert_eq(report.failure, CLEW_FAILURE_REFUSED);
+    cr_assert_str_eq(report.reason, "no");
+    cr_assert_eq(books().stored, 0);
+    exporter.destroy(exporter.self);
+}
+
+Test(spooling, what_failed_for_now_is_stored_and_later_batches_go_to_disk_directly) {
+    clew_export_report report;
+    live.outcome = CLEW_EXPORT_FAILED;
+    live.report.failure = CLEW_FAILURE_UNREACHABLE;
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(export_within(5000, &report), CLEW_EXPORT_DELIVERED);
+        cr_assert_eq(report.spooled, 7);
+    }
+    cr_assert_eq(live.started, 1);
+    cr_assert_eq(books().stored, 21);
+    cr_assert_eq(books().waiting, 21);
+    exporter.destroy(exporter.self);
+}
+
+Test(spooling, batch_of_which_a_part_is_unknown_is_stored_whole) {
+    clew_export_report report;
+    live.outcome = CLEW_EXPORT_DELIVERED;
+    live.report.unknown = 3;
+    cr_assert_eq(export_within(5000, &report), CLEW_EXPORT_DELIVERED);
+    cr_assert_eq(report.spooled, 7);
+    cr_assert_eq(report.unknown, 0);
+    exporter.destroy(exporter.self);
+}
+
+Test(spooling, batch_without_time_goes_to_disk_at_once) {
+    clew_export_report report;
+    live.outcome = CLEW_EXPORT_DELIVERED;
+    export_within(90, &report);
+    cr_assert_eq(live.started, 0);
+    exporter.destroy(exporter.self);
+}
+
+Test(spooling, receiver_that_hangs_leaves_time_to_store) {
+    clew_export_report report;
+    live.outcome = CLEW_EXPORT_PENDING;
+    live.on_cancel = CLEW_EXPORT_UNKNOWN;
+    cr_assert_eq(export_within(1500, &report), CLEW_EXPORT_DELIVERED);
+    cr_assert_eq(report.spooled, 7);
+    cr_assert_eq(live.cancelled, 1);
+    exporter.destroy(exporter.self);
+}
+
+Test(spooling, close_of_the_pipeline_shortens_what_is_under_way) {
+    clew_export_report report = {.status = -1};
+    uint64_t before = clew_monotonic_nano();
+    live.outcome = CLEW_EXPORT_PENDING;
+    live.on_cancel = CLEW_EXPORT_UNKNOWN;
+    cr_assert_eq(exporter.start(exporter.self, &batch, UINT64_MAX, &report), CLEW_EXPORT_PENDING);
+    exporter.hasten(exporter.self, before + 1500 * NANO_PER_MILLI);
+    cr_assert_eq(go_on(CLEW_EXPORT_PENDING, &report), CLEW_EXPORT_DELIVERED);
+    cr_assert_eq(report.spooled, 7);
+    exporter.destroy(exporter.self);
+}
+
+Test(spooling, disk_that_takes_nothing_leaves_things_as_they_are_without_a_spool) {
+    clew_export_report report;
+    rmdir(directory);
+    cr_assert_eq(symlink("/tmp", directory), 0);
+    live.outcome = CLEW_EXPORT_FAILED;
+    live.report.failure = CLEW_FAILURE_UNREACHABLE;
+    cr_assert_eq(export_within(5000, &report), CLEW_EXPORT_FAILED);
+    cr_assert_eq(report.failure, CLEW_FAILURE_UNREACHABLE);
+    cr_assert_eq(books().not_stored, 7);
+    live.outcome = CLEW_EXPORT_DELIVERED;
+    cr_assert_eq(export_within(5000, &report), CLEW_EXPORT_DELIVERED);
+    cr_assert_eq(report.spooled, 0);
+    cr_assert_eq(live.started, 2);
+    exporter.destroy(exporter.self);
+    unlink(directory);
+}
+
+Test(spooling, cancel_says_what_may_have_arrived) {
+    clew_export_report report = {.status = -1};
+    live.outcome = CLEW_EXPORT_PENDING;
+    live.on_cancel = CLEW_EXPORT_UNKNOWN;
+    exporter.start(exporter.self, &batch, UINT64_MAX, &report);
+    cr_assert_eq(exporter.cancel(exporter.self), CLEW_EXPORT_UNKNOWN);
+    live.on_cancel = CLEW_EXPORT_FAILED;
+    exporter.start(exporter.self, &batch, UINT64_MAX, &report);
+    cr_assert_eq(exporter.cancel(exporter.self), CLEW_EXPORT_FAILED);
+    exporter.destroy(exporter.self);
+}
