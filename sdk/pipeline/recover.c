@@ -452,6 +452,7 @@ bool clew__recovery_next(struct clew__recovery *recovery, size_t max_bytes, size
             break;
         if (size_with(writer, &draft, origin, &found) > recovery->growth_left) {
             recovery->damaged++;
+            leave_block(recovery);
             recovery->page = recovery->header.pages;
             break;
         }
@@ -470,21 +471,22 @@ bool clew__recovery_next(struct clew__recovery *recovery, size_t max_bytes, size
     return true;
 }
 
-static bool write_word(const struct clew__recovery *recovery, uint32_t word, uint64_t offset) {
-    return pwrite(recovery->descriptor, &word, sizeof word, (off_t)offset) == (ssize_t)sizeof word;
+static bool write_begin(const struct clew__recovery *recovery, uint32_t page, uint32_t begin) {
+    return pwrite(recovery->descriptor, &begin, sizeof begin, (off_t)((uint64_t)page * CLEW__CRASH_PAGE)) ==
+           (ssize_t)sizeof begin;
 }
 
+/* Blocks that are read to the end stay, with nothing in them: pages inside them are never looked at. */
 bool clew__recovery_confirm(struct clew__recovery *recovery) {
     bool written = true;
-    for (uint32_t page = recovery->confirmed_page, run; page < recovery->page; page += run ? run : 1) {
+    uint32_t begin, end, run;
+    for (uint32_t page = recovery->confirmed_page; page < recovery->page; page += run ? run : 1) {
         run = run_at(recovery, page);
-        if (kind_at(recovery, page) == CLEW__CRASH_SPANS)
-            written &= write_word(recovery, CLEW__CRASH_FREE,
-                                  CLEW__CRASH_PAGE + (uint64_t)page * sizeof *recovery->table);
+        if (kind_at(recovery, page) == CLEW__CRASH_SPANS && read_marks(recovery, page, &begin, &end))
+            written &= write_begin(recovery, page, end);
     }
     recovery->confirmed_page = recovery->page;
     if (recovery->block && recovery->at > 0)
-        written &=
-            write_word(recovery, recovery->begin + recovery->at, (uint64_t)recovery->page * CLEW__CRASH_PAGE);
+        written &= write_begin(recovery, recovery->page, recovery->begin + recovery->at);
     return written;
 }
