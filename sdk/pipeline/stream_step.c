@@ -105,9 +105,10 @@ static void say_undelivered(struct clew__stream *stream, clew_export_outcome out
 /* What the batch was made of is not needed any more, unless somebody may have better luck with it later. */
 static void settle_sources(struct clew__stream *stream, uint64_t spans, clew_export_outcome outcome,
                            const clew_export_report *report) {
-    bool is_final = outcome == CLEW_EXPORT_DELIVERED ||
-                    (outcome == CLEW_EXPORT_FAILED &&
-                     (report->failure == CLEW_FAILURE_REFUSED || report->failure == CLEW_FAILURE_TOO_LARGE));
+    bool is_refused = report->failure == CLEW_FAILURE_REFUSED || report->failure == CLEW_FAILURE_TOO_LARGE;
+    bool is_final = outcome == CLEW_EXPORT_DELIVERED
+                        ? report->unknown == 0 && (report->failed == 0 || is_refused)
+                        : outcome == CLEW_EXPORT_FAILED && is_refused;
     if (stream->in_flight_recovered)
         clew__leftovers_concluded(stream->leftovers, spans, is_final);
     else

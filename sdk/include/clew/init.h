@@ -102,10 +102,10 @@ typedef struct clew_options {
 #define CLEW_INIT_METRICS 0x4u
 
 /** Installs the global provider, propagator and, from a valid TRACEPARENT, the parent of every root span.
- * Starts no thread: that happens at the first span that needs one. Returns 0; CLEW_EALREADY when it is
- * installed already (nothing changes: the first call stands); another error when it could not be installed:
- * the program goes on with operations that do nothing. A wrong variable is never an error. After a shutdown
- * it starts anew. Any thread. */
+ * Starts no thread: that happens at the first span that needs one, or when a crash file is found. Returns 0;
+ * CLEW_EALREADY when it is installed already (nothing changes: the first call stands); another error when it
+ * could not be installed: the program goes on with operations that do nothing. A wrong variable is never an
+ * error. After a shutdown it starts anew. Any thread. */
 CLEW_API int clew_init_with(const char *service_name, const clew_options *options);
 
 /** clew_provider_flush() of the global provider; CLEW_ESHUTDOWN without one. */
