@@ -16,6 +16,7 @@
 #include "collector-bridge/wire/answer.h"
 #include "collector-bridge/wire/answer_json.h"
 #include "collector-bridge/wire/endpoint.h"
+#include "collector-bridge/wire/grpc.h"
 #include "collector-bridge/wire/retry.h"
 #include "proto/otlp.h"
 
@@ -281,8 +282,12 @@ static void accepted(struct otlp *otlp, const struct clew__transport_result *res
 static void describe_refusal(struct otlp *otlp, const struct clew__transport_result *result) {
     char shown[SHOWN_MAX];
     size_t size = show(otlp, result->message, shown, sizeof shown);
-    say(otlp, "%s %ld from %s%s%s", otlp->settings.protocol == CLEW_OTLP_GRPC ? "gRPC status" : "HTTP",
-        (long)result->status, otlp->settings.shown, size ? ": " : "", shown);
+    if (otlp->settings.protocol == CLEW_OTLP_GRPC)
+        say(otlp, "gRPC status %ld (%s) from %s%s%s", (long)result->status,
+            clew__grpc_code_name(result->status), otlp->settings.shown, size ? ": " : "", shown);
+    else
+        say(otlp, "HTTP %ld from %s%s%s", (long)result->status, otlp->settings.shown, size ? ": " : "",
+            shown);
 }
 
 static void plan_retry(struct otlp *otlp, const struct clew__transport_result *result, uint64_t now) {

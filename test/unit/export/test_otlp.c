@@ -265,6 +265,20 @@ Test(otlp, answers_that_are_final_are_not_tried_again) {
     done();
 }
 
+Test(otlp, refusals_of_grpc_are_named_with_the_words_of_the_receiver) {
+    struct clew__transport_result answer = refuses(7, false);
+    answer.message = clew__slice_text("no key hunter2hunter2\nhere");
+    options.protocol = CLEW_OTLP_GRPC;
+    options.endpoint = "http://c:4317";
+    options.headers = "x-key=hunter2hunter2";
+    script(answer);
+    make(7, 10);
+    cr_assert_eq(start(), CLEW_EXPORT_FAILED);
+    cr_assert_str_eq(report.reason, "gRPC status 7 (PERMISSION_DENIED) from http://c:4317: no key *** here");
+    cr_assert_eq(report.status, 7);
+    done();
+}
+
 Test(otlp, attempts_end_when_the_next_wait_does_not_fit_into_the_time) {
     script(refuses(503, true));
     make(7, 10);
