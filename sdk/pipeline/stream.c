@@ -71,8 +71,8 @@ void clew__stream_protect(struct clew__stream *stream, struct clew__crash *crash
 
 /* ---- the threads' side ---- */
 
-/* Caller holds the lock. Returns whether the worker should hear of it: once as the queue grows past a batch.
- */
+/* Caller holds the lock. Returns whether the worker should hear of it: once as the queue grows past a batch,
+ * unless an export is under way, after which it looks anyway. */
 static bool push_locked(struct clew__stream *stream, struct clew__chunk *chunk) {
     uint32_t before = atomic_load_explicit(&stream->queued, memory_order_relaxed);
     uint32_t batch = stream->immediate ? 1 : stream->options.max_export_batch_size;
@@ -87,7 +87,8 @@ static bool push_locked(struct clew__stream *stream, struct clew__chunk *chunk) 
     chunk->epoch = stream->epoch;
     stream->is_epoch_used |= chunk->spans > 0;
     atomic_store_explicit(&stream->queued, before + chunk->spans, memory_order_relaxed);
-    return before < batch && before + chunk->spans >= batch;
+    return before < batch && before + chunk->spans >= batch &&
+           atomic_load_explicit(&stream->in_flight_count, memory_order_relaxed) == 0;
 }
 
 static void push(struct clew__stream *stream, struct clew__chunk *chunk) {
