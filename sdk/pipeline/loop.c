@@ -127,13 +127,16 @@ size_t clew_loop_wait(clew_poll *descriptors, size_t capacity, int *timeout_ms) 
     int saved = errno, cancel;
     uint64_t wake = UINT64_MAX;
     size_t count = 0;
-    *timeout_ms = -1;
+    *timeout_ms = clew__loop_is_attached() ? (int)(BLIND_NANO / CLEW__NANO_PER_MILLI) : -1;
     if (!thread)
         return 0;
+    if (!clew__loop_is_attached()) {
+        clew__thread_leave(thread);
+        return 0;
+    }
     cancel = clew__cancel_forbid();
     pthread_mutex_lock(&clew__drive_mutex);
-    if (is_attached)
-        clew__wake_make(); /* the application may have closed it */
+    clew__wake_make(); /* the application may have closed it */
     pthread_mutex_unlock(&clew__drive_mutex);
     if (capacity > 0) {
         descriptors[0].fd = clew__wake_descriptor();

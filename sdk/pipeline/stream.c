@@ -194,8 +194,10 @@ static void return_grant(struct clew__stream *stream, uint32_t credits, uint64_t
 
 /* With an export under way it would look in vain. */
 static void wake_if_idle(struct clew__stream *stream) {
-    if (atomic_load(&stream->in_flight_count) == 0)
+    if (atomic_load(&stream->in_flight_count) == 0) {
         clew__worker_wake();
+        clew__worker_unstick();
+    }
 }
 
 /* Spans at the head of the queue have waited longest, and no export has taken them yet. */

@@ -70,9 +70,10 @@ void clew__stream_take_back(struct clew__task *task, struct clew__ticket *ticket
     struct clew__ticket **link = &stream->tickets;
     uint64_t open, sent = 0;
     clew__lock_acquire(&clew__stream_lock);
-    while (*link != ticket)
+    while (*link && *link != ticket)
         link = &(*link)->next;
-    *link = ticket->next;
+    if (*link)
+        *link = ticket->next;
     open = atomic_load(&ticket->open);
     if (open && is_covered(ticket, stream->in_flight_epoch))
         sent = atomic_load(&stream->in_flight_count);
@@ -165,7 +166,10 @@ void clew__stream_after_fork_in_child(struct clew__task *task) {
     stream->credits = stream->options.max_queue_size;
     stream->bytes = 0;
     stream->staged_spans = 0;
-    stream->tickets = NULL; /* of threads that are gone */
+    /* Of threads that are gone, or of this one, which a signal handler forked in: nothing is waited for. */
+    for (struct clew__ticket *ticket = stream->tickets; ticket; ticket = ticket->next)
+        atomic_store(&ticket->open, 0);
+    stream->tickets = NULL;
     stream->is_calling = stream->is_under_way = false;
     atomic_store(&stream->wants_room, false);
     atomic_store(&stream->visitors, 0);

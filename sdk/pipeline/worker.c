@@ -249,24 +249,37 @@ static void wait_for(struct wish *wish, uint64_t until) {
 }
 
 /* A close whose time is over: what somebody is stuck in counts as closed, and what the stuck driver never
- * came to is given to another one. Returns whether there is something to wait for. Caller holds the mutex. */
+ * came to is given to another one. Returns whether there is something more to wait for. Caller holds the
+ * mutex. */
 static bool rescue(struct wish *wish) {
-    bool is_open = false;
+    bool is_open = false, is_replaced;
     wish->is_late = true;
     for (size_t i = 0; i < wish->count; i++) {
         struct clew__task *task = wish->tasks[i];
-        if (atomic_load(&task->phase) == CLEW__CLOSED)
-            continue;
-        if (!clew__drive_abandon(task))
+        if (atomic_load(&task->phase) != CLEW__CLOSED && !clew__drive_abandon(task))
             is_open = true;
     }
-    clew__drive_replace(CANCEL_GRACE_NANO / 2);
-    if (clew__drive_is_idle()) {
+    is_replaced = clew__drive_replace(CANCEL_GRACE_NANO / 2) || clew__drive_is_idle();
+    if (is_replaced) {
         atomic_store(&running, false);
-        if (clew__drive_tasks())
-            start_thread();
+        start_thread();
     }
-    return is_open;
+    return is_open && is_replaced;
+}
+
+void clew__worker_unstick(void) {
+    static _Atomic uint64_t next_look;
+    uint64_t now = clew__monotonic_nano();
+    int saved = errno;
+    if (now < atomic_load(&next_look) || pthread_mutex_trylock(&clew__drive_mutex) != 0)
+        return;
+    atomic_store(&next_look, now + STUCK_NANO / 2);
+    if (clew__drive_replace(STUCK_NANO)) {
+        atomic_store(&running, false);
+        start_thread();
+    }
+    pthread_mutex_unlock(&clew__drive_mutex);
+    errno = saved;
 }
 
 static void ask(struct wish *wish, uint64_t deadline) {
@@ -335,6 +348,8 @@ static struct clew__worker_result finish(struct clew__task *const *asked, size_t
         wait_for_change(patience);
     pthread_mutex_unlock(&clew__drive_mutex);
     result = take_back(&wish, deadline);
+    if (wish.is_late)
+        clew_log(CLEW_LOG_WARN, "worker", "an exporter has not come back in time and is left behind");
     clew__cancel_allow(cancel);
     return result;
 }

@@ -22,6 +22,10 @@ bool clew__worker_was_started(void);
 /* Makes the worker look at its tasks: few system calls until it does. Any thread; preserves errno. */
 void clew__worker_wake(void);
 
+/* A queue is full and the worker does not come: has another one take over if it is stuck in somebody's
+ * exporter. Any thread; cheap but for once in a while. */
+void clew__worker_unstick(void);
+
 /* Tells those who flush or close that fates have changed. Not on a thread that records, and with no lock
  * held.
  */

@@ -139,6 +139,28 @@ static void a_flush_beside_it_gets_a_worker(void) {
     tap_ok(books_balance(stuck) && books_of(stuck).pipelines[0].exported == 3, "which delivers later");
 }
 
+static void a_full_queue_beside_it_gets_a_worker(void) {
+    struct gated gated = {.is_open = false};
+    struct counter counter = {.spans = 0};
+    clew_provider *stuck = gated_provider(&gated, CLEW_EXPORTER_LOCAL, NULL);
+    clew_provider_options plain = {.resource = clew_resource_new(NULL, 0, NULL)};
+    clew_provider *other = clew_provider_new(&plain);
+    clew_exporter exporter = counter_exporter(&counter);
+    clew_batch_options options = clew_batch_options_default();
+    int64_t number = 0;
+    options.max_queue_size = 10;
+    clew_provider_add_batch(other, &exporter, &options);
+    make_spans(stuck, 3, &number);
+    clew_provider_flush(stuck, 0);
+    EVENTUALLY(atomic_load(&gated.entered) > 0);
+    tap_ok(EVENTUALLY((make_spans(other, 1, &number), atomic_load(&counter.spans) > 0)),
+           "nor does a full queue, though nobody flushes");
+    atomic_store(&gated.is_open, true);
+    clew_provider_shutdown(stuck, 20000);
+    clew_provider_shutdown(other, 20000);
+    tap_ok(books_balance(stuck) && books_balance(other), "the books balance");
+}
+
 /* ---- a simple pipeline ---- */
 
 static void *makes_one(void *argument) {
@@ -176,6 +198,7 @@ int main(void) {
     is_left_behind(machine_provider(&machine), &machine, "a state machine");
     others_are_closed_beside_it();
     a_flush_beside_it_gets_a_worker();
+    a_full_queue_beside_it_gets_a_worker();
     a_simple_exporter_is_left_behind();
     return tap_done();
 }
