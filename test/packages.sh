@@ -10,6 +10,8 @@ command:cmake cmake
 command:pkg-config pkg-config
 module:uuid uuid-dev
 module:libcurl libcurl4-openssl-dev
+module:libnghttp2 libnghttp2-dev
+module:openssl libssl-dev
 module:zlib zlib1g-dev
 module:libzstd libzstd-dev
 module:sqlite3 libsqlite3-dev
@@ -21,9 +23,7 @@ command:g++ g++
 module:criterion libcriterion-dev
 module:libprotobuf-c libprotobuf-c-dev
 command:protoc-c protobuf-c-compiler
-module:libnghttp2 libnghttp2-dev
-module:zlib zlib1g-dev
-module:libzstd libzstd-dev
+command:openssl openssl
 "
 needs_of_peers="
 command:curl curl

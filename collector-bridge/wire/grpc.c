@@ -21,7 +21,7 @@ const char *clew__grpc_code_name(int32_t code) {
     return code >= 0 && code <= CLEW__GRPC_UNAUTHENTICATED ? names[code] : "an unknown code";
 }
 
-enum clew__grpc_code clew__grpc_code_of_http(int32_t http_status) {
+int32_t clew__grpc_code_of_http(int32_t http_status) {
     switch (http_status) {
     case 400:
     case 431:
@@ -42,7 +42,7 @@ enum clew__grpc_code clew__grpc_code_of_http(int32_t http_status) {
     }
 }
 
-enum clew__grpc_code clew__grpc_code_of_reset(uint32_t http2_error) {
+int32_t clew__grpc_code_of_reset(uint32_t http2_error) {
     switch (http2_error) { /* RFC 9113, 7 */
     case 0x7:              /* REFUSED_STREAM */
         return CLEW__GRPC_UNAVAILABLE;
@@ -267,9 +267,10 @@ static uint64_t read_duration(struct clew__wire wire) {
         else if (field.type == CLEW__WIRE_VARINT && field.field == DURATION_NANOS)
             nanos = (int64_t)field.number;
     }
-    /* The message's own rules: nanos below a second, and of the same sign. */
-    if (error || seconds < 0 || nanos < 0 || nanos >= (int64_t)NANO_PER_SECOND)
+    if (error || seconds < 0)
         return 0;
+    if (nanos < 0 || nanos >= (int64_t)NANO_PER_SECOND) /* against the message's own rules */
+        nanos = 0;
     if ((uint64_t)seconds >= CLEW__RETRY_AFTER_MAX_NANO / NANO_PER_SECOND)
         return CLEW__RETRY_AFTER_MAX_NANO;
     return (uint64_t)seconds * NANO_PER_SECOND + (uint64_t)nanos;

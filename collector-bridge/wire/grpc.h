@@ -34,8 +34,8 @@ enum clew__grpc_code {
 const char *clew__grpc_code_name(int32_t code);
 
 /* What a call's status is when none was sent: from the HTTP status, or from the code of an RST_STREAM. */
-enum clew__grpc_code clew__grpc_code_of_http(int32_t http_status);
-enum clew__grpc_code clew__grpc_code_of_reset(uint32_t http2_error);
+int32_t clew__grpc_code_of_http(int32_t http_status);
+int32_t clew__grpc_code_of_reset(uint32_t http2_error);
 
 /* The value of grpc-status; UNKNOWN when it is no decimal number of 31 bits. */
 int32_t clew__grpc_read_status(struct clew__slice value);

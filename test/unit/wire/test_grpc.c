@@ -64,12 +64,12 @@ Test(grpc, http_statuses_stand_for_codes) {
             expected = CLEW__GRPC_UNIMPLEMENTED;
         else if (status == 429 || status == 502 || status == 503 || status == 504)
             expected = CLEW__GRPC_UNAVAILABLE;
-        cr_assert_eq((int32_t)clew__grpc_code_of_http(status), expected, "%d", status);
+        cr_assert_eq(clew__grpc_code_of_http(status), expected, "%d", status);
     }
 }
 
 Test(grpc, resets_stand_for_codes) {
-    static const enum clew__grpc_code expected[] = {
+    static const int32_t expected[] = {
         CLEW__GRPC_INTERNAL,          CLEW__GRPC_INTERNAL, CLEW__GRPC_INTERNAL, CLEW__GRPC_INTERNAL,
         CLEW__GRPC_INTERNAL,          CLEW__GRPC_INTERNAL, CLEW__GRPC_INTERNAL, CLEW__GRPC_UNAVAILABLE,
         CLEW__GRPC_CANCELLED,         CLEW__GRPC_INTERNAL, CLEW__GRPC_INTERNAL, CLEW__GRPC_RESOURCE_EXHAUSTED,
@@ -339,7 +339,8 @@ Test(grpc, retry_info_tells_the_delay) {
         {"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11, 0},                /* -1 s */
         {"\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11, 0},                /* -1 ns */
         {"\x10\x80\x94\xeb\xdc\x03", 6, 0},                                     /* a whole second of nanos */
-        {"\x08\x02\x10", 3, 0},                                                 /* malformed */
+        {"\x08\x02\x10\x80\x94\xeb\xdc\x03", 8, 2 * SECOND},
+        {"\x08\x02\x10", 3, 0}, /* malformed */
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         uint64_t delay = 17;
