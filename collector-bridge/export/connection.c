@@ -268,31 +268,41 @@ clew_poll clew__connection_wait(const struct clew__connection *connection, uint6
     return wanted;
 }
 
-static void lost(struct clew__connection *connection, int error) {
-    if (error)
-        fail(connection, CLEW__CONNECTION_LOST, "connection to %s lost: %s", connection->settings->shown,
-             strerror(error));
-    else
-        fail(connection, CLEW__CONNECTION_LOST, "%s", "");
+static void describe_loss(struct clew__connection *connection, int error) {
+    snprintf(connection->reason, sizeof connection->reason, "connection to %s lost: %s",
+             connection->settings->shown, strerror(error));
 }
 
-static size_t tls_result(struct clew__connection *connection, enum clew__tls_end end, size_t done) {
-    if (end != CLEW__TLS_DONE && end != CLEW__TLS_WAIT)
+/* What was noticed while sending says more than the end that is read afterwards. */
+static void lost(struct clew__connection *connection) {
+    char reason[sizeof connection->reason];
+    memcpy(reason, connection->reason, sizeof reason);
+    fail(connection, CLEW__CONNECTION_LOST, "%s", reason);
+}
+
+/* Nothing can be sent any more, but why may still be there to be read: an alert, a reset, even an answer. */
+static void sending_failed(struct clew__connection *connection, enum clew__tls_end end) {
+    if (end == CLEW__TLS_LOST)
+        memcpy(connection->reason, connection->tls.reason, sizeof connection->reason);
+    else if (end != CLEW__TLS_DONE)
         tls_failed(connection, end);
-    return end == CLEW__TLS_DONE ? done : 0;
+    connection->deaf = true;
 }
 
 size_t clew__connection_send(struct clew__connection *connection, const void *data, size_t size) {
     size_t done = 0;
-    if (connection->state != CLEW__CONNECTION_OPEN)
+    if (connection->state != CLEW__CONNECTION_OPEN || connection->deaf)
         return 0;
     if (connection->tls.session) {
         enum clew__tls_end end = clew__tls_send(&connection->tls, data, size, &done);
-        done = tls_result(connection, end, done);
+        if (end != CLEW__TLS_DONE && end != CLEW__TLS_WAIT)
+            sending_failed(connection, end);
     } else {
         ssize_t sent = send(connection->socket.fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent < 0 && errno != EAGAIN && errno != EINTR)
-            lost(connection, errno);
+        if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+            describe_loss(connection, errno);
+            sending_failed(connection, CLEW__TLS_DONE);
+        }
         done = sent > 0 ? (size_t)sent : 0;
     }
     connection->sending_waits = done < size;
@@ -301,16 +311,27 @@ size_t clew__connection_send(struct clew__connection *connection, const void *da
 
 size_t clew__connection_receive(struct clew__connection *connection, void *data, size_t size) {
     size_t done = 0;
+    enum clew__tls_end end = CLEW__TLS_DONE;
     if (connection->state != CLEW__CONNECTION_OPEN)
         return 0;
     if (connection->tls.session) {
-        enum clew__tls_end end = clew__tls_receive(&connection->tls, data, size, &done);
-        return tls_result(connection, end, done);
+        end = clew__tls_receive(&connection->tls, data, size, &done);
+        if (end == CLEW__TLS_LOST && !connection->reason[0])
+            memcpy(connection->reason, connection->tls.reason, sizeof connection->reason);
+    } else {
+        ssize_t received = recv(connection->socket.fd, data, size, MSG_DONTWAIT);
+        if (received < 0)
+            end = errno == EAGAIN || errno == EINTR ? CLEW__TLS_WAIT : CLEW__TLS_LOST;
+        if (end == CLEW__TLS_LOST)
+            describe_loss(connection, errno);
+        end = received == 0 ? CLEW__TLS_LOST : end;
+        done = received > 0 ? (size_t)received : 0;
     }
-    ssize_t received = recv(connection->socket.fd, data, size, MSG_DONTWAIT);
-    if (received == 0 || (received < 0 && errno != EAGAIN && errno != EINTR))
-        lost(connection, received < 0 ? errno : 0);
-    return received > 0 ? (size_t)received : 0;
+    if (end == CLEW__TLS_LOST || (end == CLEW__TLS_WAIT && connection->deaf))
+        lost(connection);
+    else if (end != CLEW__TLS_DONE && end != CLEW__TLS_WAIT)
+        tls_failed(connection, end);
+    return done;
 }
 
 void clew__connection_close(struct clew__connection *connection) {
@@ -322,7 +343,7 @@ void clew__connection_close(struct clew__connection *connection) {
     connection->state = CLEW__CONNECTION_CLOSED;
     connection->fault = CLEW__CONNECTION_FINE;
     connection->reason[0] = '\0';
-    connection->sending_waits = false;
+    connection->sending_waits = connection->deaf = false;
 }
 
 void clew__connection_forget(struct clew__connection *connection) {

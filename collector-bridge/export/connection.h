@@ -40,6 +40,7 @@ struct clew__connection {
     struct clew__descriptor socket;
     struct clew__tls tls;
     bool sending_waits; /* the system, or TLS, would take no more */
+    bool deaf;          /* the peer takes nothing any more; what it has said can still be read */
 };
 
 void clew__connection_init(struct clew__connection *connection, const struct clew__otlp_settings *settings);

@@ -255,9 +255,11 @@ static void explain_connection(const struct grpc *grpc, struct clew__transport_r
         clew__answer_show(clew__h2_goodbye(grpc->h2), NULL, 0, goodbye, sizeof goodbye);
     if (connection->fault == CLEW__CONNECTION_MEMORY)
         out_of_memory(grpc, result);
-    else if (connection->fault == CLEW__CONNECTION_HOPELESS)
+    else if (connection->fault == CLEW__CONNECTION_HOPELESS) {
+        /* Who is refused by TLS, even after the request, is not listened to. */
+        result->sent = grpc->sent_before;
         say(result, CLEW__TRANSPORT_HOPELESS, "%s", connection->reason);
-    else if (connection->reason[0])
+    } else if (connection->reason[0])
         say(result, CLEW__TRANSPORT_BROKEN, "%s", connection->reason);
     else
         say(result, CLEW__TRANSPORT_BROKEN, "%s closed the connection without an answer%s%s", shown,

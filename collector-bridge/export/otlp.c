@@ -573,11 +573,7 @@ int clew__otlp_exporter_over(clew__transport_maker make, const clew_otlp_options
 }
 
 static struct clew__transport *make_transport(const struct clew__otlp_settings *settings) {
-    if (settings->protocol != CLEW_OTLP_GRPC)
-        return clew__http_new(settings);
-    clew_log(CLEW_LOG_ERROR, "otlp_protocol", "this build has no gRPC: nothing can go to %s",
-             settings->shown);
-    return NULL;
+    return settings->protocol == CLEW_OTLP_GRPC ? clew__grpc_new(settings) : clew__http_new(settings);
 }
 
 void clew__otlp_try_once(const clew_exporter *exporter) {

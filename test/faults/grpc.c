@@ -930,7 +930,7 @@ static void tls(void) {
                                   true,
                                   false,
                                   0,
-                                  {CLEW__TRANSPORT_HOPELESS, true, false, -1, "without a certificate"}};
+                                  {CLEW__TRANSPORT_HOPELESS, false, false, -1, "without a certificate"}};
     one_tls(&late);
 }
 
