@@ -313,18 +313,30 @@ static void explain_stream(struct grpc *grpc, struct clew__transport_result *res
     }
 }
 
-/* The attempt is over. The connection stays when it can carry another call: after a call without an answer
- * only if the peer has been heard of meanwhile, for it may be gone without a word. */
+/* Whether a peer that made the attempt end like this can be trusted with another call on the same connection.
+ * One that was not heard of meanwhile may be gone without a word. */
+static bool is_trusted(const struct grpc *grpc, enum clew__transport_end end) {
+    switch (end) {
+    case CLEW__TRANSPORT_ANSWERED:
+        return true;
+    case CLEW__TRANSPORT_BROKEN:
+    case CLEW__TRANSPORT_LATE:
+        return grpc->heard;
+    default:
+        return false;
+    }
+}
+
+/* The attempt is over; the connection stays when it can carry another call. */
 static void end_attempt(struct grpc *grpc, const struct clew__transport_result *result) {
-    bool answered = result->end == CLEW__TRANSPORT_ANSWERED || result->end == CLEW__TRANSPORT_TOO_LARGE;
+    bool open = grpc->connection.state == CLEW__CONNECTION_OPEN && grpc->h2;
     grpc->running = false;
-    if (grpc->connection.state == CLEW__CONNECTION_OPEN && grpc->h2) {
+    if (open) {
         clew__h2_cancel(grpc->h2);
         flush(grpc);
     }
-    bool keep = grpc->connection.state == CLEW__CONNECTION_OPEN && grpc->h2 && clew__h2_is_open(grpc->h2) &&
-                !grpc->connection.sending_waits && (answered || grpc->heard);
-    if (!keep)
+    if (!open || !is_trusted(grpc, result->end) || grpc->connection.state != CLEW__CONNECTION_OPEN ||
+        grpc->connection.deaf || grpc->connection.sending_waits || !clew__h2_is_open(grpc->h2))
         disconnect(grpc);
 }
 
