@@ -64,6 +64,7 @@ struct clew__spooling {
     uint64_t delivered_live; /* batches */
 
     /* The thread's own. */
+    uint64_t (*pause_nano)(unsigned failures);
     struct clew__spool *spool;
     struct clew__spool_record record;
     clew_batch *batch; /* NULL: nothing is being sent */
@@ -235,6 +236,10 @@ static uint64_t random_bits(void) {
                                                                                 : clew_monotonic_nano();
 }
 
+static uint64_t pause_nano(unsigned failures) {
+    return clew__retry_backoff_nano(failures - 1, random_bits());
+}
+
 static void forget_batch(struct clew__spooling *shared) {
     clew_batch_free(shared->batch);
     shared->batch = NULL;
@@ -272,7 +277,7 @@ static void replay_failed(struct clew__spooling *shared, bool may_have_arrived, 
         return;
     }
     clew__spool_keep(shared->spool, may_have_arrived);
-    shared->next_nano = clew_monotonic_nano() + clew__retry_backoff_nano(shared->failures - 1, random_bits());
+    shared->next_nano = clew_monotonic_nano() + shared->pause_nano(shared->failures);
 }
 
 static void replay_ended(struct clew__spooling *shared, clew_export_outcome outcome,
@@ -467,13 +472,12 @@ static void init_locks(struct clew__spooling *shared) {
     pthread_condattr_destroy(&attributes);
 }
 
-struct clew__spooling *clew__spooling_share(const clew_exporter *replay, const char *directory,
-                                            uint64_t quota) {
+struct clew__spooling *clew__spooling_share(const struct clew__spooling_parts *parts) {
     struct clew__spooling *shared = clew_memory_allocate(sizeof *shared);
     if (!shared)
         return NULL;
     memset(shared, 0, sizeof *shared);
-    shared->spool = clew__spool_new(directory, quota);
+    shared->spool = clew__spool_new(parts->directory, parts->quota);
     if (!shared->spool) {
         clew_memory_release(shared);
         return NULL;
@@ -481,8 +485,9 @@ struct clew__spooling *clew__spooling_share(const clew_exporter *replay, const c
     clew__fork_gate_setup();
     init_locks(shared);
     shared->to_thread = shared->to_worker = -1;
-    shared->replay = *replay;
-    shared->books.quota = quota;
+    shared->replay = parts->replay;
+    shared->pause_nano = parts->pause_nano ? parts->pause_nano : pause_nano;
+    shared->books.quota = parts->quota;
     return shared;
 }
 

@@ -3,13 +3,12 @@
 #ifndef CLEW_EXPORT_SPOOL_THREAD_H
 #define CLEW_EXPORT_SPOOL_THREAD_H
 
-#include <clew/pipeline.h>
+#include "collector-bridge/export/spooling.h"
 
 struct clew__spooling;
 
-/* Takes the exporter over. NULL: no memory. */
-struct clew__spooling *clew__spooling_share(const clew_exporter *replay, const char *directory,
-                                            uint64_t quota);
+/* Takes the exporter for what is on disk over. NULL: no memory. */
+struct clew__spooling *clew__spooling_share(const struct clew__spooling_parts *parts);
 /* Ends the thread and frees all; one that is not back at the deadline is left to itself and frees all when it
  * is. The last call of the worker's side. */
 void clew__spooling_leave(struct clew__spooling *shared, uint64_t deadline);

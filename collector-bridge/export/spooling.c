@@ -224,7 +224,7 @@ int clew__spooling_new(const struct clew__spooling_parts *parts, clew_exporter *
     if (!exporter)
         return CLEW_ENOMEM;
     memset(exporter, 0, sizeof *exporter);
-    exporter->shared = clew__spooling_share(&parts->replay, parts->directory, parts->quota);
+    exporter->shared = clew__spooling_share(parts);
     if (!exporter->shared) {
         clew_memory_release(exporter);
         return CLEW_ENOMEM;

@@ -10,6 +10,8 @@ struct clew__spooling_parts {
     clew_exporter replay; /* and for what is on disk, on the spool's thread */
     const char *directory;
     uint64_t quota;
+    /* How long to leave the receiver alone after so many failures in a row; NULL: as everywhere (retry.h). */
+    uint64_t (*pause_nano)(unsigned failures);
 };
 
 /* Takes both exporters over on success. 0 or CLEW_ENOMEM. Starts no thread and looks at no file: that is done

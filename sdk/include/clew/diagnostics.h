@@ -65,7 +65,7 @@ typedef struct clew_spool_stats {
     uint64_t dropped_corrupt; /**< fate: unreadable on disk; as many as are known of */
     uint64_t resent;          /**< not a fate: sent again although an earlier try may have arrived */
     uint64_t not_stored;      /**< not a fate: spans that the disk did not take; in the pipeline's `failed` or
-                                 `unknown` */
+                                 `unknown`, unless they could be sent after all */
     uint64_t bytes, quota;    /**< on disk */
 } clew_spool_stats;
 

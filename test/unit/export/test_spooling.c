@@ -18,7 +18,7 @@
 struct fake {
     clew_export_outcome outcome, on_cancel;
     clew_export_report report;
-    unsigned started, cancelled;
+    _Atomic unsigned started, cancelled; /* the spool's thread has its own */
 };
 
 static clew_export_outcome fake_start(void *self, const clew_batch *batch, uint64_t deadline,
@@ -71,8 +71,13 @@ static char directory[64];
 static clew_exporter exporter;
 static const clew_batch batch = {{"some bytes", 10}, 7};
 
+static uint64_t short_pause(unsigned failures) {
+    (void)failures;
+    return NANO_PER_MILLI;
+}
+
 static void set_up(void) {
-    struct clew__spooling_parts parts = {.directory = directory, .quota = 1 << 20};
+    struct clew__spooling_parts parts = {.directory = directory, .quota = 1 << 20, .pause_nano = short_pause};
     clew_set_log_level(CLEW_LOG_NONE);
     strcpy(directory, "/tmp/clew-spool-XXXXXX");
     cr_assert(mkdtemp(directory));
@@ -222,5 +227,55 @@ Test(spooling, cancel_says_what_may_have_arrived) {
     live.on_cancel = CLEW_EXPORT_FAILED;
     exporter.start(exporter.self, &batch, UINT64_MAX, &report);
     cr_assert_eq(exporter.cancel(exporter.self), CLEW_EXPORT_FAILED);
+    exporter.destroy(exporter.self);
+}
+
+/* Sees to it that the spool holds one batch and the receiver is believed to be down. */
+static void store_one(void) {
+    clew_export_report report;
+    live.outcome = CLEW_EXPORT_FAILED;
+    live.report.failure = CLEW_FAILURE_UNREACHABLE;
+    cr_assert_eq(export_within(5000, &report), CLEW_EXPORT_DELIVERED);
+    cr_assert_eq(report.spooled, 7);
+    live.outcome = CLEW_EXPORT_DELIVERED;
+}
+
+Test(spooling, batch_that_alone_fails_is_given_up_while_others_arrive) {
+    clew_export_report report;
+    uint64_t give_up = clew_monotonic_nano() + PATIENCE_NANO;
+    replay.outcome = CLEW_EXPORT_UNKNOWN;
+    store_one();
+    while (books().refused == 0 && clew_monotonic_nano() < give_up)
+        export_within(5000, &report);
+    cr_assert_geq(books().refused, 7);
+    cr_assert_geq(replay.started, 8);
+    cr_assert_gt(live.started, 1, "the receiver was asked past it");
+    exporter.destroy(exporter.self);
+}
+
+Test(spooling, nothing_is_given_up_while_nothing_arrives) {
+    uint64_t give_up = clew_monotonic_nano() + PATIENCE_NANO;
+    replay.outcome = CLEW_EXPORT_UNKNOWN;
+    store_one();
+    while (replay.started < 30 && clew_monotonic_nano() < give_up)
+        poll(NULL, 0, 1);
+    cr_assert_geq(replay.started, 30);
+    cr_assert_eq(books().refused, 0);
+    cr_assert_eq(books().waiting, 7);
+    cr_assert_gt(books().resent, 7 * 20);
+    exporter.destroy(exporter.self);
+}
+
+Test(spooling, what_is_refused_from_disk_is_gone_and_the_receiver_is_asked_again) {
+    clew_export_report report;
+    uint64_t give_up = clew_monotonic_nano() + PATIENCE_NANO;
+    replay.outcome = CLEW_EXPORT_FAILED;
+    replay.report.failure = CLEW_FAILURE_REFUSED;
+    store_one();
+    while (books().refused == 0 && clew_monotonic_nano() < give_up)
+        poll(NULL, 0, 1);
+    cr_assert_eq(books().refused, 7);
+    cr_assert_eq(export_within(5000, &report), CLEW_EXPORT_DELIVERED);
+    cr_assert_eq(report.spooled, 0);
     exporter.destroy(exporter.self);
 }
