@@ -369,6 +369,57 @@ static void ends_well(void) {
     tap_ok(missing() == 0 && found == SPANS, "and the next start sends them (%u)", found);
 }
 
+/* ---- a receiver that is still away ---- */
+
+/* Starts, finds what is left, and cannot deliver it. Returns how many spans were under way. */
+static unsigned start_in_vain(void) {
+    unsigned *count = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0), result;
+    pid_t child = fork();
+    if (child == 0) {
+        uint64_t end = clew_monotonic_nano() + UINT64_C(20000000000);
+        if (!freopen("/dev/null", "w", stderr) || start(true, UINT64_C(1) << 20) != 0)
+            _exit(9);
+        while (*count == 0 && clew_monotonic_nano() < end)
+            *count = (unsigned)clew_stats().pipelines[0].recovered;
+        clew_shutdown(50);
+        _exit(0);
+    }
+    result = status_of(child) == 0 ? *count : 0;
+    munmap(count, 4096);
+    return result;
+}
+
+static void still_away(void) {
+    unsigned found;
+    empty_files();
+    run_and_die(true, LEAVES, THREADS * SPANS);
+    found = start_in_vain();
+    tap_ok(found > 0 && found < THREADS * SPANS, "one request of what is left goes on its way (%u spans)",
+           found);
+    tap_ok(start_in_vain() == found && crash_files() == 1, "without an answer the file stays");
+    found = next_start();
+    note_names(recovered);
+    tap_ok(found == THREADS * SPANS && missing() == 0 && twice() == 0, "and is delivered later (%u of %u)",
+           found, THREADS * SPANS);
+}
+
+static void many_files(void) {
+    enum { FILES = 20, KEPT = 16 };
+    char path[160];
+    for (int i = 0; i < FILES; i++) {
+        empty_files();
+        run_and_die(true, LEAVES, THREADS * SPANS);
+    }
+    tap_ok(crash_files() == KEPT + 1, "of %d dead processes the last ones' files are kept (%u)", FILES,
+           crash_files());
+    tap_ok(start_in_vain() > 0 && crash_files() == KEPT, "at most %u", crash_files());
+    tap_ok(next_start() == KEPT * THREADS * SPANS, "and recovered");
+    snprintf(path, sizeof path, "%s/clew-x-0123456789abcdef.crash", directory);
+    int descriptor = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    close(descriptor);
+    tap_ok(next_start() == 0 && crash_files() == 0, "one in which nothing was written is removed");
+}
+
 /* ---- a full file ---- */
 
 static void full(void) {
@@ -445,6 +496,8 @@ int main(void) {
     dies_otherwise(EXECS, "exec");
     forks_have_own_files();
     ends_well();
+    still_away();
+    many_files();
     full();
     places();
     tap_ok(rmdir(directory) == 0, "the directory is empty");
