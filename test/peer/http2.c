@@ -1,5 +1,5 @@
 /* OTLP/gRPC over cleartext HTTP/2, on a server session of nghttp2. Answers that nghttp2 would not write are
- * written as raw frames; from then on the session says nothing more. */
+ * written as raw frames; where these are no whole ones, the session says nothing more. */
 #include "test/peer/internal.h"
 
 #include <nghttp2/nghttp2.h>
@@ -395,10 +395,10 @@ static bool answer(struct connection *connection, struct stream *stream) {
         memcpy(stream->message, "\0\x7f\xff\xff\xff", PREFIX_SIZE);
         stream->message_size = PREFIX_SIZE;
         return submit_message(http2, stream);
-    case RECEIVER_BOMB:
-        return go_raw(connection) && bomb(connection, stream);
+    case RECEIVER_BOMB: /* whole frames, between those of the session */
+        return http2_pump(connection) && bomb(connection, stream);
     case RECEIVER_HUGE_BODY:
-        return go_raw(connection) && huge_message(connection, stream);
+        return http2_pump(connection) && huge_message(connection, stream);
     case RECEIVER_HUGE_TRAILER:
         return go_raw(connection) && huge_trailer(connection, stream);
     case RECEIVER_DETAILS:
