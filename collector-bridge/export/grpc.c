@@ -148,7 +148,7 @@ static bool request(struct grpc *grpc, uint64_t now) {
     if (grpc->sending.compressed)
         add_text(grpc, &count, "grpc-encoding",
                  settings->compression == CLEW_COMPRESSION_ZSTD ? "zstd" : "gzip");
-    add_text(grpc, &count, "grpc-accept-encoding", "identity,gzip");
+    add_text(grpc, &count, "grpc-accept-encoding", "identity,gzip,zstd");
     add_metadata(grpc, &count);
     grpc->taken = 0;
     grpc->heard = false;

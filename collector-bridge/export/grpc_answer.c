@@ -44,6 +44,17 @@ static void read_details(struct clew__grpc_answer *answer, struct clew__slice va
         answer->has_retry_info = clew__grpc_read_retry_info(answer->details, size, &answer->retry_delay_nano);
 }
 
+/* Servers answer in the encoding of the request. */
+static void read_encoding(struct clew__grpc_answer *answer, struct clew__slice value) {
+    answer->known_encoding = false;
+    for (enum clew__encoding each = CLEW__ENCODING_IDENTITY; each <= CLEW__ENCODING_ZSTD; each++) {
+        if (!clew__slice_equals(value, clew__encoding_name(each)))
+            continue;
+        answer->encoding = each;
+        answer->known_encoding = true;
+    }
+}
+
 bool clew__grpc_answer_header(struct clew__grpc_answer *answer, struct clew__slice name,
                               struct clew__slice value) {
     answer->header_size += name.size + value.size + MEMBER_OVERHEAD;
@@ -56,8 +67,7 @@ bool clew__grpc_answer_header(struct clew__grpc_answer *answer, struct clew__sli
     } else if (clew__slice_equals(name, "content-type")) {
         answer->is_grpc = is_grpc_type(value);
     } else if (clew__slice_equals(name, "grpc-encoding")) {
-        answer->encoding = clew__slice_equals(value, "gzip") ? CLEW__ENCODING_GZIP : CLEW__ENCODING_IDENTITY;
-        answer->known_encoding = answer->encoding || clew__slice_equals(value, "identity");
+        read_encoding(answer, value);
     } else if (clew__slice_equals(name, "grpc-status")) {
         answer->has_code = true;
         answer->code = clew__grpc_read_status(value);
