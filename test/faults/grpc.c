@@ -552,6 +552,56 @@ static void scripted(void) {
     }
 }
 
+/* ---- compressed answers ---- */
+
+static enum clew__encoding answer_encoding;
+static const char *answer_claims; /* as grpc-encoding */
+
+/* A partial success: three rejected. */
+static void answers_compressed(int fd, unsigned connection) {
+    static const char plain[] = "\x0a\x02\x08\x03";
+    struct clew__compressor *compressor = clew__compressor_new(answer_encoding);
+    clew_bytes bytes;
+    (void)connection;
+    if (!compressor || clew__compress(compressor, plain, sizeof plain - 1, &bytes) != CLEW_OK)
+        abort();
+    uint8_t message[256] = {1, 0, 0, 0, (uint8_t)bytes.size};
+    memcpy(message + 5, bytes.data, bytes.size);
+    greet(fd);
+    uint32_t stream = read_request(fd);
+    header(fd, stream, 0, (const char *[]){STARTS_WELL, "grpc-encoding", answer_claims, NULL});
+    frame(fd, DATA, 0, stream, message, 5 + bytes.size);
+    header(fd, stream, END_STREAM, (const char *[]){"grpc-status", "0", NULL});
+    clew__compressor_free(compressor);
+    linger(fd);
+}
+
+static void compressed_answers(void) {
+    static const struct {
+        enum clew__encoding encoding;
+        const char *claims;
+        bool read;
+    } table[] = {{CLEW__ENCODING_GZIP, "gzip", true},
+                 {CLEW__ENCODING_ZSTD, "zstd", true},
+                 {CLEW__ENCODING_GZIP, "zstd", false},
+                 {CLEW__ENCODING_GZIP, "identity", false},
+                 {CLEW__ENCODING_GZIP, "snappy", false}};
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        answer_encoding = table[i].encoding;
+        answer_claims = table[i].claims;
+        struct peer *peer = peer_start_as(answers_compressed);
+        struct clew__otlp_settings settings = settings_to(peer->port);
+        struct clew__transport *transport = clew__grpc_new(&settings);
+        struct run run = call(transport, &small, 2000);
+        bool read = run.result.answer_size == 4 && memcmp(run.result.answer, "\x0a\x02\x08\x03", 4) == 0;
+        tap_ok(run.result.accepted && read == table[i].read && run.result.answer_cut == !read,
+               "an answer that says it is %s is %s", table[i].claims,
+               table[i].read ? "read" : "accepted, and not read");
+        transport->kind->destroy(transport);
+        peer_stop_it(peer);
+    }
+}
+
 /* ---- kept connections ---- */
 
 static void serve_one_and_leave(int fd, unsigned connection) {
@@ -1081,6 +1131,7 @@ int main(void) {
     large_bodies();
     hostile();
     scripted();
+    compressed_answers();
     kept_connections();
     stopped();
     silent_connection_is_not_kept();
