@@ -230,6 +230,9 @@ static void drive_for(struct wish *wish, uintptr_t self, uint64_t until) {
         clew__chunk_free_spares();
     clew__drive_end(self);
     pthread_cond_broadcast(&changed);
+    /* The application's loop may wait for less than there is now. */
+    if (clew__loop_is_attached())
+        clew__wake_send();
 }
 
 /* Caller holds the mutex. */
