@@ -389,6 +389,9 @@ static void remove_settled(struct clew__spool *spool, struct slot *slot) {
     int error = CLEW_OK;
     if (slot->file.batches == 0) {
         bool was_full = slot != &spool->slots[OWN] && !free_slot(spool);
+        /* A damaged tree can show other rows, or numbers, when it is read in another way than when it was
+         * counted. */
+        spool->books.dropped_corrupt += slot->file.waiting;
         remove_slot(spool, slot);
         if (was_full)
             spool->tend_nano = 0; /* the next one can be adopted */
