@@ -252,6 +252,10 @@ struct clew__thread *clew__thread_refuse(void) {
     return NULL;
 }
 
+bool clew__thread_lacks_memory(void) {
+    return *clew__process_alive != 0 && !clew__thread_current();
+}
+
 struct clew__thread *clew__thread_first(void) {
     return atomic_load_explicit(&first, memory_order_acquire);
 }

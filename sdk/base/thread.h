@@ -82,6 +82,10 @@ static inline void clew__thread_leave(struct clew__thread *thread) {
     thread->inside = 0;
 }
 
+/* Whether an enter was refused only because there was no memory for the thread's block: what frees memory
+ * goes on without one. */
+bool clew__thread_lacks_memory(void);
+
 /* The first of all blocks, in use or not; follow `next`. */
 struct clew__thread *clew__thread_first(void);
 /* How many blocks are in use. */

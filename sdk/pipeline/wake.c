@@ -59,9 +59,14 @@ int clew__wake_descriptor(void) {
     return atomic_load(&descriptor);
 }
 
+/* A second try for one that a signal interrupted. */
+static bool ring(int fd) {
+    uint64_t one = 1; /* eight bytes, as an eventfd wants them */
+    return write(fd, &one, sizeof one) > 0 || (errno == EINTR && write(fd, &one, sizeof one) > 0);
+}
+
 bool clew__wake_send(void) {
     int saved = errno, fd, cancel;
-    uint64_t one = 1; /* eight bytes, as an eventfd wants them */
     bool is_lost = false;
     if (atomic_exchange(&signalled, true))
         return true;
@@ -69,7 +74,7 @@ bool clew__wake_send(void) {
     fd = atomic_load(&descriptor);
     if (fd >= 0)
         is_lost = !is_ours(fd);
-    if (fd < 0 || is_lost || write(fd, &one, sizeof one) < 0)
+    if (fd < 0 || is_lost || !ring(fd))
         atomic_store(&signalled, false); /* nobody to hear it yet: who begins to drive looks first */
     clew__cancel_allow(cancel);
     errno = saved;

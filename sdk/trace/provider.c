@@ -148,16 +148,14 @@ static int may_add_locked(const struct clew_provider *provider) {
     return atomic_load(&provider->pipelines)->count == CLEW_PIPELINES_MAX ? CLEW_ELIMIT : CLEW_OK;
 }
 
-/* Publishes a snapshot with one pipeline more. Caller holds the mutex. */
-static int add_locked(struct clew_provider *provider, const struct clew__pipeline *added) {
+/* Publishes a snapshot with one pipeline more, in memory that it takes over when it succeeds. Caller holds
+ * the mutex. */
+static int add_locked(struct clew_provider *provider, const struct clew__pipeline *added,
+                      struct clew__pipelines *after) {
     const struct clew__pipelines *before = atomic_load(&provider->pipelines);
-    struct clew__pipelines *after;
     int refusal = may_add_locked(provider);
     if (refusal != CLEW_OK)
         return refusal;
-    after = clew_memory_allocate(sizeof *after);
-    if (!after)
-        return CLEW_ENOMEM;
     *after = *before;
     after->replaced = (struct clew__pipelines *)(uintptr_t)before;
     after->list[after->count++] = *added;
@@ -169,12 +167,22 @@ static int add_locked(struct clew_provider *provider, const struct clew__pipelin
     return CLEW_OK;
 }
 
-static int add(struct clew_provider *provider, const struct clew__pipeline *added) {
+static int add(struct clew_provider *provider, const struct clew__pipeline *added,
+               struct clew__pipelines *snapshot) {
     int result;
+    if (!snapshot)
+        return CLEW_ENOMEM;
     pthread_mutex_lock(&mutex);
-    result = add_locked(provider, added);
+    result = add_locked(provider, added, snapshot);
     pthread_mutex_unlock(&mutex);
+    if (result != CLEW_OK)
+        clew_memory_release(snapshot);
     return result;
+}
+
+/* Memory for a snapshot: obtained before what is to be in it, which may be hard to get rid of. */
+static struct clew__pipelines *new_snapshot(void) {
+    return clew_memory_allocate(sizeof(struct clew__pipelines));
 }
 
 /* A copy of what the program gave, as far as this library knows it. */
@@ -209,25 +217,30 @@ static int add_stream(struct clew_provider *provider, const clew_exporter *expor
                       const clew_batch_options *options, bool immediate,
                       const struct protection *protection) {
     struct clew__pipeline pipeline = {.kind = CLEW__PIPELINE_STREAM, .is_simple = immediate};
+    struct clew__pipelines *snapshot = new_snapshot();
     struct clew__task *task;
-    int result;
+    int result = CLEW_ENOMEM;
     /* Streams are never freed: none is made that is known to be refused. */
     pthread_mutex_lock(&mutex);
-    result = may_add_locked(provider);
+    if (snapshot)
+        result = may_add_locked(provider);
     pthread_mutex_unlock(&mutex);
     if (result != CLEW_OK) {
         destroy_exporter(exporter);
+        clew_memory_release(snapshot);
         return result;
     }
     pipeline.as.stream = clew__stream_new(exporter, options, immediate, &provider->origin);
-    if (!pipeline.as.stream)
+    if (!pipeline.as.stream) {
+        clew_memory_release(snapshot);
         return CLEW_ENOMEM;
+    }
     if (protection)
         protect(pipeline.as.stream, protection);
     /* The worker must know a stream before a span can be offered to it. */
     task = &pipeline.as.stream->task;
     clew__worker_add(task);
-    result = add(provider, &pipeline);
+    result = add(provider, &pipeline, snapshot);
     if (result == CLEW_OK && pipeline.as.stream->leftovers)
         clew__worker_ensure();
     if (result != CLEW_OK)
@@ -276,7 +289,7 @@ int clew_provider_add_simple(clew_provider *provider, const clew_exporter *expor
     pipeline.as.simple = clew__simple_new(&own, &provider->origin);
     if (!pipeline.as.simple)
         return CLEW_ENOMEM;
-    result = add(provider, &pipeline);
+    result = add(provider, &pipeline, new_snapshot());
     if (result != CLEW_OK) {
         clew__simple_close(pipeline.as.simple, UINT64_MAX);
         clew__simple_free(pipeline.as.simple);
@@ -326,7 +339,7 @@ int clew_provider_add_processor(clew_provider *provider, const clew_processor *p
     custom->number = clew__account_number();
     pipeline.as.custom = custom;
     if (custom->number != UINT32_MAX)
-        result = add(provider, &pipeline);
+        result = add(provider, &pipeline, new_snapshot());
     if (result != CLEW_OK) {
         close_custom(custom, UINT64_MAX);
         clew_memory_release(custom);
@@ -465,7 +478,7 @@ clew_delivery clew_provider_shutdown(clew_provider *provider, uint32_t timeout_m
     clew_delivery delivery = {CLEW_ESHUTDOWN, 0, 0, 0, 0};
     struct clew__thread *thread = provider ? clew__thread_enter() : NULL;
     int cancel;
-    if (!thread)
+    if (!thread && !clew__thread_lacks_memory())
         return delivery;
     cancel = clew__cancel_forbid();
     pipelines = take_pipelines(provider);
@@ -473,7 +486,8 @@ clew_delivery clew_provider_shutdown(clew_provider *provider, uint32_t timeout_m
         result = clew__worker_close(tasks, tasks_of(pipelines, tasks), deadline);
         delivery = delivery_of(&result);
     }
-    clew__thread_leave(thread);
+    if (thread)
+        clew__thread_leave(thread);
     for (size_t i = 0; pipelines && i < pipelines->count; i++) {
         const struct clew__pipeline *pipeline = &pipelines->list[i];
         if (pipeline->kind == CLEW__PIPELINE_CUSTOM) {
