@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #define NANO_PER_MILLI UINT64_C(1000000)
 
@@ -15,6 +16,23 @@ CLEW_PRINTF(3, 4) static void say(char *out, size_t size, const char *format, ..
     va_start(arguments, format);
     vsnprintf(out, size, format, arguments);
     va_end(arguments);
+}
+
+/* What OpenSSL has to say, without the numbers and names that libcurl puts around it. */
+static struct clew__slice tls_text(const char *text) {
+    static const char before[] = "SSL routines::", after[] = ", errno";
+    const char *found = strstr(text, before), *end;
+    if (!found)
+        return clew__slice_text(text);
+    found += sizeof before - 1;
+    end = strstr(found, after);
+    return clew__slice_of(found, end ? (size_t)(end - found) : strlen(found));
+}
+
+/* An alert about our certificate, or that we have none. With TLS 1.3 it comes when the handshake is over and
+ * the request may be gone, so that libcurl has only its words for it. */
+static bool is_about_our_certificate(const char *text) {
+    return strstr(text, " alert ") && (strstr(text, "certificate") || strstr(text, "unknown ca"));
 }
 
 static const char *connect_error_text(const struct clew__http *http) {
@@ -62,8 +80,14 @@ enum clew__transport_end clew__http_explain(const struct clew__http *http, CURLc
                                             size_t size) {
     const char *shown = http->base.settings->shown;
     char detail[80];
-    clew__answer_show(clew__slice_text(http->error), NULL, 0, detail, sizeof detail);
+    clew__answer_show(tls_text(http->error), NULL, 0, detail, sizeof detail);
     const char *text = detail[0] ? detail : curl_easy_strerror(code);
+    if (is_about_our_certificate(http->error)) {
+        say(reason, size, "%s refuses %s: %s", shown,
+            http->base.settings->client_key ? "our client certificate" : "clients without a certificate",
+            text);
+        return CLEW__TRANSPORT_HOPELESS;
+    }
     switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
         explain_late(http, reason, size);

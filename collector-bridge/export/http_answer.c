@@ -210,5 +210,8 @@ void clew__http_result(struct clew__http *http, CURLcode code, struct clew__tran
         result->end = clew__http_explain(http, code, result->reason, sizeof result->reason);
         result->retryable = result->end == CLEW__TRANSPORT_BROKEN;
         result->memory = code == CURLE_OUT_OF_MEMORY;
+        /* Who is refused by TLS, even after the request, is not listened to. */
+        if (result->end == CLEW__TRANSPORT_HOPELESS)
+            result->sent = http->requests > 1;
     }
 }
