@@ -1,6 +1,7 @@
 /* Plugins: a host that never heard of Clew loads, uses and closes objects that carry a copy of it, or share
  * one. */
 #include "process.h"
+#include "test/peer/receiver.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -11,9 +12,9 @@
 enum { ROUNDS = SANITIZED ? 20 : 300, COPIES = 40, SPANS = 3 };
 
 static char folder[PATH_MAX];
-static char file[64];
+static char target[96]; /* a file, or an endpoint */
 
-typedef int plugin_function(const char *file, int spans, int shut_down);
+typedef int plugin_function(const char *target, int spans, int shut_down);
 
 /* Opens, runs, closes; what the plugin answered, or -2. */
 static int use(const char *path, int shut_down) {
@@ -26,7 +27,7 @@ static int use(const char *path, int shut_down) {
     }
     *(void **)&run_plugin = dlsym(plugin, "plugin_run");
     if (run_plugin)
-        delivered = run_plugin(file, SPANS, shut_down);
+        delivered = run_plugin(target, SPANS, shut_down);
     dlclose(plugin);
     return delivered;
 }
@@ -82,13 +83,31 @@ static int run(int (*body)(char *path), char *path) {
 static void opened_and_closed(const char *name, const char *what) {
     char path[PATH_MAX + 64];
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    strcpy(file, new_file());
+    strcpy(target, new_file());
     int status = run(opens_and_closes, path);
-    unsigned arrived = spans_named(file, "in a plugin");
+    unsigned arrived = spans_named(target, "in a plugin");
     tap_ok(status == 0 && arrived == 2 * SPANS * ROUNDS,
            "a plugin %s is opened and closed %d times, and its threads exit afterwards (%d, %u spans)", what,
            2 * ROUNDS, status, arrived);
-    unlink(file);
+    unlink(target);
+}
+
+/* libcurl, nghttp2 and OpenSSL behind a plugin's own Clew, with connections that stay open. */
+static void sends_from_a_plugin(bool grpc) {
+    struct receiver_options options = {.process = true};
+    struct receiver *receiver = receiver_start(&options);
+    char path[PATH_MAX + 64];
+    snprintf(path, sizeof path, "%s/plugin_network.so", folder);
+    receiver_endpoint(receiver, grpc, target, sizeof target);
+    if (grpc) /* without the scheme */
+        memmove(target, target + strlen("http://"), strlen(target) - strlen("http://") + 1);
+    setenv("OTEL_EXPORTER_OTLP_INSECURE", "true", 1);
+    int status = run(opens_and_closes, path);
+    uint64_t arrived = receiver_counts(receiver).acknowledged;
+    tap_ok(status == 0 && arrived == 2 * SPANS * ROUNDS,
+           "a plugin that sends over %s is opened and closed %d times (%d, %lu spans)",
+           grpc ? "gRPC" : "HTTP", 2 * ROUNDS, status, arrived);
+    receiver_stop(receiver);
 }
 
 static bool copy(const char *from, const char *to) {
@@ -125,12 +144,14 @@ int main(void) {
     *strrchr(folder, '/') = '\0';
     opened_and_closed("plugin_shared.so", "on the shared library");
     opened_and_closed("plugin_static.so", "with a Clew of its own");
+    sends_from_a_plugin(false);
+    sends_from_a_plugin(true);
     snprintf(path, sizeof path, "%s/plugin_static.so", folder);
-    strcpy(file, new_file());
+    strcpy(target, new_file());
     int status = run(opens_many_copies, path);
-    unsigned arrived = spans_named(file, "in a plugin");
+    unsigned arrived = spans_named(target, "in a plugin");
     tap_ok(status == 0 && arrived == SPANS * COPIES, "%d copies of Clew live side by side (%d, %u spans)",
            COPIES, status, arrived);
-    unlink(file);
+    unlink(target);
     return tap_done();
 }
