@@ -3,7 +3,7 @@
 #ifndef CLEW_EXPORT_CONNECTION_H
 #define CLEW_EXPORT_CONNECTION_H
 
-#include "collector-bridge/export/descriptor.h"
+#include "sdk/base/descriptor.h"
 #include "collector-bridge/export/resolve.h"
 #include "collector-bridge/export/tls.h"
 

@@ -5,7 +5,7 @@
  * keeps of a header, and frames that want an answer, or bring nothing, are counted for each request. */
 #include "collector-bridge/export/h2.h"
 
-#include "collector-bridge/export/descriptor.h"
+#include "collector-bridge/export/left_behind.h"
 #include "collector-bridge/export/transport.h"
 
 #include <clew/extend.h>

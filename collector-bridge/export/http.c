@@ -93,7 +93,7 @@ static size_t on_wait(const struct clew__transport *transport, clew_poll *descri
     size_t count = 0;
     *wake_nano = http->wake_nano;
     for (; count < http->watched_count && count < capacity; count++)
-        descriptors[count] = (clew_poll){http->watched[count].fd, http->watched[count].events, 0};
+        descriptors[count] = (clew_poll){http->watched[count].file.fd, http->watched[count].events, 0};
     if (count < http->watched_count) {
         uint64_t soon = clew_monotonic_nano() + BLIND_NANO;
         *wake_nano = soon < *wake_nano ? soon : *wake_nano;
@@ -106,7 +106,7 @@ static size_t look_at_all(const struct clew__http *http, clew_poll *out) {
     struct pollfd polled[CLEW__HTTP_SOCKETS];
     size_t count = http->watched_count;
     for (size_t i = 0; i < count; i++)
-        polled[i] = (struct pollfd){http->watched[i].fd, http->watched[i].events, 0};
+        polled[i] = (struct pollfd){http->watched[i].file.fd, http->watched[i].events, 0};
     if (poll(polled, count, 0) < 0)
         return 0;
     for (size_t i = 0; i < count; i++)

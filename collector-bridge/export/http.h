@@ -6,22 +6,18 @@
 
 #include "collector-bridge/export/compress.h"
 #include "collector-bridge/export/transport.h"
+#include "sdk/base/descriptor.h"
 
 #include <curl/curl.h>
 #include <signal.h>
-#include <sys/types.h>
 
 /* One transfer has at most two connection attempts (IPv6 and IPv4) and the resolver; one idle connection is
  * kept. */
 #define CLEW__HTTP_SOCKETS 8
 
-/* A descriptor with what identifies its file: the host program may close it behind our back and get the same
- * number for a file of its own, which must then be left alone. */
 struct clew__http_socket {
-    int fd;
-    short events;
-    dev_t device;
-    ino_t inode;
+    struct clew__descriptor file;
+    short events; /* of those that are watched */
 };
 
 struct clew__http {
@@ -35,8 +31,8 @@ struct clew__http {
     size_t watched_count;
     struct clew__http_socket open[CLEW__HTTP_SOCKETS]; /* all connections, idle ones too */
     size_t open_count;
-    struct clew__http_socket wakers[2]; /* with these libcurl could wake itself up; fd is -1 when unknown */
-    uint64_t wake_nano;                 /* libcurl's timer */
+    struct clew__descriptor wakers[2]; /* with these libcurl could wake itself up; fd is -1 when unknown */
+    uint64_t wake_nano;                /* libcurl's timer */
 
     /* The attempt; valid while `running`, the answer until the next one begins. */
     bool running;

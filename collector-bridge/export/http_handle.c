@@ -3,36 +3,21 @@
 #include "collector-bridge/export/http.h"
 
 #include "collector-bridge/export/close_on_exec.h"
+#include "collector-bridge/export/left_behind.h"
 #include "collector-bridge/wire/endpoint.h"
 
 #include <poll.h>
-#include <stdatomic.h>
 #include <sys/auxv.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define NANO_PER_MILLI UINT64_C(1000000)
 
 /* ---- descriptors ---- */
 
-static bool identify(struct clew__http_socket *socket) {
-    struct stat info;
-    if (fstat(socket->fd, &info) != 0)
-        return false;
-    socket->device = info.st_dev;
-    socket->inode = info.st_ino;
-    return true;
-}
-
-static bool is_ours(const struct clew__http_socket *socket) {
-    struct clew__http_socket now = *socket;
-    return identify(&now) && now.device == socket->device && now.inode == socket->inode;
-}
-
 struct clew__http_socket *clew__http_find(struct clew__http_socket *sockets, size_t count, int fd) {
     for (size_t i = 0; i < count; i++) {
-        if (sockets[i].fd == fd)
+        if (sockets[i].file.fd == fd)
             return &sockets[i];
     }
     return NULL;
@@ -44,16 +29,14 @@ static void take_away(struct clew__http_socket *sockets, size_t *count, struct c
 
 static curl_socket_t on_open(void *user, curlsocktype purpose, struct curl_sockaddr *address) {
     struct clew__http *http = user;
-    struct clew__http_socket opened = {.fd = -1};
     (void)purpose;
     if (http->open_count == CLEW__HTTP_SOCKETS)
         return CURL_SOCKET_BAD;
-    opened.fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-    if (opened.fd < 0)
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    if (fd < 0)
         return CURL_SOCKET_BAD;
-    identify(&opened);
-    http->open[http->open_count++] = opened;
-    return opened.fd;
+    http->open[http->open_count++].file = clew__descriptor_of(fd);
+    return fd;
 }
 
 static int on_close(void *user, curl_socket_t fd) {
@@ -61,8 +44,7 @@ static int on_close(void *user, curl_socket_t fd) {
     struct clew__http_socket *open = clew__http_find(http->open, http->open_count, fd);
     if (!open)
         return 0;
-    if (is_ours(open))
-        close(fd);
+    clew__descriptor_close(&open->file);
     take_away(http->open, &http->open_count, open);
     return 0;
 }
@@ -81,8 +63,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *s
         if (http->watched_count == CLEW__HTTP_SOCKETS)
             return -1;
         watched = &http->watched[http->watched_count++];
-        watched->fd = fd;
-        identify(watched);
+        watched->file = clew__descriptor_of(fd);
     }
     watched->events = (short)((what & CURL_POLL_IN ? POLLIN : 0) | (what & CURL_POLL_OUT ? POLLOUT : 0));
     return 0;
@@ -200,10 +181,8 @@ static CURLM *make_multi(struct clew__http *http) {
     bool listed = clew__descriptors_list(&before);
     CURLM *multi = curl_multi_init();
     bool found = multi && listed && clew__close_pair_on_exec(&before, pair);
-    for (int i = 0; i < 2; i++) {
-        http->wakers[i].fd = found ? pair[i] : -1;
-        identify(&http->wakers[i]);
-    }
+    for (int i = 0; i < 2; i++)
+        http->wakers[i] = clew__descriptor_of(found ? pair[i] : -1);
     return multi;
 }
 
@@ -235,27 +214,15 @@ int clew__http_open(struct clew__http *http) {
 }
 
 void clew__http_forget(struct clew__http *http) {
-    /* Keeps what is left behind reachable: leak checkers need not report it. Beyond these they may. */
-    static void *_Atomic left_behind[64];
-    static atomic_size_t next;
-    size_t at = http->multi ? atomic_fetch_add(&next, 2) : SIZE_MAX;
-    if (at < sizeof left_behind / sizeof left_behind[0]) {
-        atomic_store(&left_behind[at], (void *)http->multi);
-        atomic_store(&left_behind[at + 1], (void *)http->easy);
-    }
-    for (size_t i = 0; i < http->open_count; i++) {
-        if (is_ours(&http->open[i]))
-            close(http->open[i].fd);
-    }
+    clew__leave_behind(http->multi);
+    clew__leave_behind(http->easy);
+    for (size_t i = 0; i < http->open_count; i++)
+        clew__descriptor_close(&http->open[i].file);
     /* Those that are closed by now are nobody's, so not ours; what is left is the resolver's. */
-    for (size_t i = 0; i < http->watched_count; i++) {
-        if (is_ours(&http->watched[i]))
-            close(http->watched[i].fd);
-    }
-    for (int i = 0; http->multi && i < 2; i++) {
-        if (is_ours(&http->wakers[i]))
-            close(http->wakers[i].fd);
-    }
+    for (size_t i = 0; i < http->watched_count; i++)
+        clew__descriptor_close(&http->watched[i].file);
+    for (int i = 0; http->multi && i < 2; i++)
+        clew__descriptor_close(&http->wakers[i]);
     http->multi = NULL;
     http->easy = NULL;
     http->open_count = http->watched_count = 0;
@@ -267,11 +234,11 @@ bool clew__http_is_ours(const struct clew__http *http) {
     if (http->owner != getpid())
         return false;
     for (size_t i = 0; i < http->open_count; i++) {
-        if (!is_ours(&http->open[i]))
+        if (!clew__descriptor_is_ours(&http->open[i].file))
             return false;
     }
     for (int i = 0; i < 2; i++) {
-        if (http->wakers[i].fd >= 0 && !is_ours(&http->wakers[i]))
+        if (http->wakers[i].fd >= 0 && !clew__descriptor_is_ours(&http->wakers[i]))
             return false;
     }
     return true;

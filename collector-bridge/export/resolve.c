@@ -3,7 +3,8 @@
  */
 #include "collector-bridge/export/resolve.h"
 
-#include "collector-bridge/export/descriptor.h"
+#include "collector-bridge/export/left_behind.h"
+#include "sdk/base/bell.h"
 
 #include <clew/extend.h>
 #include <errno.h>
@@ -16,7 +17,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -28,7 +28,7 @@
 struct clew__lookup {
     atomic_uint owners;
     pthread_mutex_t mutex;
-    struct clew__descriptor wake; /* an eventfd; under the mutex; the resolver's to close */
+    struct clew__descriptor wake; /* a bell; under the mutex; the resolver's to close */
     bool answered;                /* under the mutex; from then on the members below stand still */
     int error;                    /* EAI_… */
     struct clew__addresses found;
@@ -102,7 +102,6 @@ static void let_go(struct clew__lookup *lookup) {
 static void *lookup_thread(void *argument) {
     struct clew__lookup *lookup = argument;
     struct clew__addresses found;
-    const uint64_t one = 1;
     prctl(PR_SET_NAME, "clew-resolve");
     clew_suppress_thread();
     int error = ask(lookup->host, lookup->port, AI_NUMERICSERV, &found);
@@ -110,10 +109,7 @@ static void *lookup_thread(void *argument) {
     lookup->error = error;
     lookup->found = found;
     lookup->answered = true;
-    if (clew__descriptor_is_ours(&lookup->wake)) {
-        ssize_t written = write(lookup->wake.fd, &one, sizeof one);
-        (void)written; /* the counter of a new eventfd has room */
-    }
+    clew__bell_ring(&lookup->wake);
     pthread_mutex_unlock(&lookup->mutex);
     let_go(lookup);
     return NULL;
@@ -149,7 +145,7 @@ bool clew__resolver_begin(struct clew__resolver *resolver, const char *host, uin
     memset(lookup, 0, sizeof *lookup);
     memcpy(lookup->host, host, size);
     lookup->port = port;
-    lookup->wake = clew__descriptor_of(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    lookup->wake = clew__bell_new();
     pthread_mutex_init(&lookup->mutex, NULL);
     atomic_init(&lookup->owners, 2);
     if (lookup->wake.fd < 0 || start_thread(lookup) != 0) {

@@ -11,20 +11,17 @@
 #include "collector-bridge/export/fork_gate.h"
 #include "collector-bridge/store/spool.h"
 #include "collector-bridge/wire/retry.h"
+#include "sdk/base/bell.h"
 
 #include <clew/extend.h>
-#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <time.h>
-#include <unistd.h>
 
 #define NANO_PER_MILLI UINT64_C(1000000)
 #define NANO_PER_SECOND UINT64_C(1000000000)
@@ -54,9 +51,10 @@ struct job {
 struct clew__spooling {
     clew_exporter replay;
     pthread_mutex_t mutex; /* guards what follows, up to the thread's own */
-    pthread_cond_t changed;
-    bool has_thread, leaving, frees;
-    int to_thread, to_worker; /* eventfds; -1: none yet */
+    pthread_cond_t called; /* the thread: `call` is set */
+    pthread_cond_t gone;   /* who leaves: there is no thread any more */
+    bool has_thread, leaving, frees, call;
+    struct clew__descriptor to_thread, to_worker; /* bells; the thread listens while it sends */
     struct job job;
     clew_spool_stats books; /* as of the thread's last look */
     uint64_t not_stored;    /* of batches that did not come as far as the thread */
@@ -74,24 +72,19 @@ struct clew__spooling {
     uint64_t live_at_first; /* `delivered_live` at the first of them */
 };
 
-static void wake(int fd) {
-    uint64_t one = 1;
-    if (fd >= 0 && write(fd, &one, sizeof one) < 0)
-        return; /* full: it is awake */
-}
-
-static void hear(int fd) {
-    uint64_t ignored;
-    if (fd >= 0 && read(fd, &ignored, sizeof ignored) < 0)
-        return;
-}
-
 static void lock(struct clew__spooling *shared) {
     pthread_mutex_lock(&shared->mutex);
 }
 
 static void unlock(struct clew__spooling *shared) {
     pthread_mutex_unlock(&shared->mutex);
+}
+
+/* Caller holds the mutex. */
+static void call_thread(struct clew__spooling *shared) {
+    shared->call = true;
+    clew__bell_ring(&shared->to_thread);
+    pthread_cond_signal(&shared->called);
 }
 
 /* ---- the batch on its way to disk ---- */
@@ -126,7 +119,7 @@ bool clew__spooling_hand_over(struct clew__spooling *shared, const clew_batch *b
     lock(shared);
     done = shared->has_thread && shared->job.phase == FREE && copy(&shared->job, batch, tried);
     if (done)
-        wake(shared->to_thread);
+        call_thread(shared);
     else
         shared->not_stored += clew_batch_count(batch);
     unlock(shared);
@@ -136,7 +129,7 @@ bool clew__spooling_hand_over(struct clew__spooling *shared, const clew_batch *b
 enum clew__spooling_result clew__spooling_take_result(struct clew__spooling *shared, bool now_or_never) {
     enum clew__spooling_result result = CLEW__SPOOLING_WORKING;
     struct job *job = &shared->job;
-    hear(shared->to_worker);
+    clew__bell_hear(&shared->to_worker);
     lock(shared);
     if (job->phase == DONE) {
         result = job->stored ? CLEW__SPOOLING_STORED : CLEW__SPOOLING_NOT_STORED;
@@ -155,11 +148,12 @@ enum clew__spooling_result clew__spooling_take_result(struct clew__spooling *sha
 
 size_t clew__spooling_wait(struct clew__spooling *shared, clew_poll *descriptors, size_t capacity,
                            uint64_t *wake_nano) {
-    if (capacity == 0) {
+    /* Without a bell, or with one that the host has closed, one looks. */
+    if (capacity == 0 || !clew__descriptor_is_ours(&shared->to_worker)) {
         *wake_nano = clew_monotonic_nano() + BLIND_NANO;
         return 0;
     }
-    descriptors[0] = (clew_poll){.fd = shared->to_worker, .events = POLLIN};
+    descriptors[0] = (clew_poll){.fd = shared->to_worker.fd, .events = POLLIN};
     return 1;
 }
 
@@ -194,7 +188,7 @@ static void store_job(struct clew__spooling *shared) {
     if (job->abandoned)
         free_job(job);
     else
-        wake(shared->to_worker);
+        clew__bell_ring(&shared->to_worker);
     unlock(shared);
 }
 
@@ -213,7 +207,7 @@ void clew__spooling_receiver_answers(struct clew__spooling *shared) {
     lock(shared);
     shared->delivered_live++;
     if (shared->down)
-        wake(shared->to_thread);
+        call_thread(shared);
     shared->down = false;
     unlock(shared);
 }
@@ -355,31 +349,60 @@ static bool is_leaving(struct clew__spooling *shared) {
     return leaving;
 }
 
-/* Waits outside the gate; fills in what is ready of the exporter's descriptors. */
+static struct timespec timespec_of(uint64_t nano) {
+    return (struct timespec){(time_t)(nano / NANO_PER_SECOND), (long)(nano % NANO_PER_SECOND)};
+}
+
+/* A new bell in the place of one that the host has closed, which would say for ever that it is invalid. */
+static int listen_to_bell(struct clew__spooling *shared) {
+    int fd;
+    lock(shared);
+    if (!clew__descriptor_is_ours(&shared->to_thread))
+        shared->to_thread = clew__bell_new();
+    if (shared->call)
+        clew__bell_ring(&shared->to_thread);
+    fd = shared->to_thread.fd;
+    unlock(shared);
+    return fd;
+}
+
+static void forget_call(struct clew__spooling *shared) {
+    lock(shared);
+    shared->call = false;
+    clew__bell_hear(&shared->to_thread);
+    unlock(shared);
+}
+
+/* With a batch in the exporter: fills in what is ready of its descriptors, and returns how many. */
 static size_t wait_for_events(struct clew__spooling *shared, clew_poll *descriptors, uint64_t until) {
-    struct pollfd polled[DESCRIPTORS_MAX + 1] = {{.fd = shared->to_thread, .events = POLLIN}};
+    struct pollfd polled[DESCRIPTORS_MAX + 1] = {{.fd = listen_to_bell(shared), .events = POLLIN}};
     uint64_t wake_nano = UINT64_MAX, now = clew_monotonic_nano();
-    struct timespec timeout = {0, 0};
-    size_t count = 0;
-    if (shared->batch)
-        count = shared->replay.wait(shared->replay.self, descriptors, DESCRIPTORS_MAX, &wake_nano);
+    size_t count = shared->replay.wait(shared->replay.self, descriptors, DESCRIPTORS_MAX, &wake_nano);
     for (size_t i = 0; i < count; i++)
         polled[i + 1] = (struct pollfd){descriptors[i].fd, descriptors[i].events, 0};
     wake_nano = wake_nano < until ? wake_nano : until;
-    if (wake_nano > now) {
-        timeout.tv_sec = (time_t)((wake_nano - now) / NANO_PER_SECOND);
-        timeout.tv_nsec = (long)((wake_nano - now) % NANO_PER_SECOND);
-    }
+    const struct timespec timeout = timespec_of(wake_nano > now ? wake_nano - now : 0);
     clew__fork_gate_leave();
     if (ppoll(polled, count + 1, &timeout, NULL) <= 0)
         for (size_t i = 0; i <= count; i++)
             polled[i].revents = 0;
     clew__fork_gate_enter();
-    if (polled[0].revents)
-        hear(shared->to_thread);
+    forget_call(shared);
     for (size_t i = 0; i < count; i++)
         descriptors[i].revents = polled[i + 1].revents;
     return count;
+}
+
+/* Without one. A call gets through here whatever the host does to descriptors. */
+static void wait_for_call(struct clew__spooling *shared, uint64_t until) {
+    const struct timespec end = timespec_of(until);
+    clew__fork_gate_leave();
+    lock(shared);
+    while (!shared->call && pthread_cond_timedwait(&shared->called, &shared->mutex, &end) == 0)
+        ;
+    unlock(shared);
+    clew__fork_gate_enter();
+    forget_call(shared);
 }
 
 static uint64_t work(struct clew__spooling *shared) {
@@ -399,12 +422,11 @@ static void free_all(struct clew__spooling *shared) {
         shared->replay.destroy(shared->replay.self);
     clew__spool_free(shared->spool);
     free_job(&shared->job);
-    if (shared->to_thread >= 0)
-        close(shared->to_thread);
-    if (shared->to_worker >= 0)
-        close(shared->to_worker);
+    clew__descriptor_close(&shared->to_thread);
+    clew__descriptor_close(&shared->to_worker);
     pthread_mutex_destroy(&shared->mutex);
-    pthread_cond_destroy(&shared->changed);
+    pthread_cond_destroy(&shared->called);
+    pthread_cond_destroy(&shared->gone);
     clew_memory_release(shared);
 }
 
@@ -416,9 +438,11 @@ static void *thread(void *argument) {
     clew_suppress_thread();
     clew__fork_gate_enter();
     while (!is_leaving(shared)) {
-        size_t count = wait_for_events(shared, descriptors, work(shared));
+        uint64_t until = work(shared);
         if (shared->batch)
-            go_on(shared, descriptors, count);
+            go_on(shared, descriptors, wait_for_events(shared, descriptors, until));
+        else
+            wait_for_call(shared, until);
     }
     stop_replay(shared);
     clew__spool_close(shared->spool);
@@ -426,7 +450,7 @@ static void *thread(void *argument) {
     lock(shared);
     frees = shared->frees;
     shared->has_thread = false;
-    pthread_cond_signal(&shared->changed);
+    pthread_cond_signal(&shared->gone);
     unlock(shared);
     if (frees)
         free_all(shared);
@@ -438,12 +462,6 @@ static bool start_thread(struct clew__spooling *shared) {
     sigset_t all, before;
     pthread_attr_t attributes;
     pthread_t started;
-    if (shared->to_thread < 0)
-        shared->to_thread = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (shared->to_worker < 0)
-        shared->to_worker = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (shared->to_thread < 0 || shared->to_worker < 0)
-        return false;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_attr_init(&attributes);
@@ -456,6 +474,8 @@ static bool start_thread(struct clew__spooling *shared) {
 
 void clew__spooling_ensure_thread(struct clew__spooling *shared) {
     lock(shared);
+    if (!clew__descriptor_is_ours(&shared->to_worker))
+        shared->to_worker = clew__bell_new();
     if (!shared->has_thread && !start_thread(shared))
         clew_log(CLEW_LOG_ERROR, "spool_thread", "no thread for the spool: nothing is stored");
     unlock(shared);
@@ -468,7 +488,8 @@ static void init_locks(struct clew__spooling *shared) {
     pthread_mutex_init(&shared->mutex, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&shared->changed, &attributes);
+    pthread_cond_init(&shared->called, &attributes);
+    pthread_cond_init(&shared->gone, &attributes);
     pthread_condattr_destroy(&attributes);
 }
 
@@ -484,7 +505,7 @@ struct clew__spooling *clew__spooling_share(const struct clew__spooling_parts *p
     }
     clew__fork_gate_setup();
     init_locks(shared);
-    shared->to_thread = shared->to_worker = -1;
+    shared->to_thread = shared->to_worker = clew__descriptor_of(-1);
     shared->replay = parts->replay;
     shared->pause_nano = parts->pause_nano ? parts->pause_nano : pause_nano;
     shared->books.quota = parts->quota;
@@ -492,12 +513,12 @@ struct clew__spooling *clew__spooling_share(const struct clew__spooling_parts *p
 }
 
 void clew__spooling_leave(struct clew__spooling *shared, uint64_t deadline) {
-    const struct timespec until = {(time_t)(deadline / NANO_PER_SECOND), (long)(deadline % NANO_PER_SECOND)};
+    const struct timespec until = timespec_of(deadline);
     bool gone;
     lock(shared);
     shared->leaving = true;
-    wake(shared->to_thread);
-    while (shared->has_thread && pthread_cond_timedwait(&shared->changed, &shared->mutex, &until) == 0)
+    call_thread(shared);
+    while (shared->has_thread && pthread_cond_timedwait(&shared->gone, &shared->mutex, &until) == 0)
         ;
     gone = !shared->has_thread;
     shared->frees = !gone;
@@ -519,11 +540,8 @@ void clew__spooling_forked(struct clew__spooling *shared) {
     shared->batch = NULL;
     shared->record = (struct clew__spool_record){.id = 0};
     shared->job = (struct job){.phase = FREE};
-    if (shared->to_thread >= 0)
-        close(shared->to_thread);
-    if (shared->to_worker >= 0)
-        close(shared->to_worker);
-    shared->to_thread = shared->to_worker = -1;
+    clew__descriptor_close(&shared->to_thread);
+    clew__descriptor_close(&shared->to_worker);
     shared->has_thread = shared->leaving = shared->frees = shared->down = shared->probe = false;
     shared->not_stored = shared->next_nano = shared->delivered_live = 0;
     shared->failures = shared->suspicions = 0;

@@ -5,7 +5,7 @@
  * the state of the session instead, and what we added to the queue is taken away again. */
 #include "collector-bridge/export/tls.h"
 
-#include "collector-bridge/export/descriptor.h"
+#include "collector-bridge/export/left_behind.h"
 #include "collector-bridge/wire/answer.h"
 
 #include <clew/diagnostics.h>

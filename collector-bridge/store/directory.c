@@ -193,36 +193,24 @@ void clew__spool_forget_corrupt(const char *directory) {
 
 /* ---- locks ---- */
 
-static bool is_ours(const struct clew__spool_lock *lock) {
-    struct stat info;
-    return lock->fd >= 0 && fstat(lock->fd, &info) == 0 && info.st_dev == lock->device &&
-           info.st_ino == lock->inode;
-}
-
-void clew__spool_lock_forget(struct clew__spool_lock *lock) {
-    if (is_ours(lock))
-        close(lock->fd);
-    lock->fd = -1;
-}
-
-void clew__spool_lock_drop(const char *directory, const char *name, struct clew__spool_lock *lock) {
-    if (is_ours(lock))
+void clew__spool_lock_drop(const char *directory, const char *name, struct clew__descriptor *lock) {
+    if (clew__descriptor_is_ours(lock))
         remove_one(directory, name, ".lock");
-    clew__spool_lock_forget(lock);
+    clew__descriptor_close(lock);
 }
 
 /* True when the file is locked and still has its name: its last owner may have removed it between our open
  * and our lock. */
-static bool lock_file(int fd, const char *path, struct clew__spool_lock *lock) {
+static bool lock_file(int fd, const char *path, struct clew__descriptor *lock) {
     struct stat open_info, named_info;
     if (flock(fd, LOCK_EX | LOCK_NB) != 0 || fstat(fd, &open_info) != 0 || lstat(path, &named_info) != 0 ||
         open_info.st_dev != named_info.st_dev || open_info.st_ino != named_info.st_ino)
         return false;
-    *lock = (struct clew__spool_lock){fd, open_info.st_dev, open_info.st_ino};
+    *lock = (struct clew__descriptor){fd, open_info.st_dev, open_info.st_ino};
     return true;
 }
 
-static bool take(const char *directory, const char *name, int flags, struct clew__spool_lock *lock) {
+static bool take(const char *directory, const char *name, int flags, struct clew__descriptor *lock) {
     char *path = clew__spool_path(directory, name, ".lock");
     int fd =
         path ? open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | flags, S_IRUSR | S_IWUSR)
@@ -236,12 +224,12 @@ static bool take(const char *directory, const char *name, int flags, struct clew
     return taken;
 }
 
-bool clew__spool_lock_take(const char *directory, const char *name, struct clew__spool_lock *lock) {
+bool clew__spool_lock_take(const char *directory, const char *name, struct clew__descriptor *lock) {
     return take(directory, name, 0, lock);
 }
 
 int clew__spool_lock_new(const char *directory, char name[CLEW__SPOOL_NAME_SIZE],
-                         struct clew__spool_lock *lock) {
+                         struct clew__descriptor *lock) {
     for (int i = 0; i < NAME_TRIES; i++) {
         uint64_t bits;
         errno = EAGAIN;
@@ -256,7 +244,7 @@ int clew__spool_lock_new(const char *directory, char name[CLEW__SPOOL_NAME_SIZE]
 
 /* An entry whose owner is gone, or that never came to be. */
 static void sweep(const char *directory, const char *name) {
-    struct clew__spool_lock lock;
+    struct clew__descriptor lock;
     struct stat info;
     if (look(directory, name, ".db", &info) == 0 || !take(directory, name, 0, &lock))
         return;
@@ -264,7 +252,7 @@ static void sweep(const char *directory, const char *name) {
         remove_beside(directory, name);
         clew__spool_lock_drop(directory, name, &lock);
     } else {
-        clew__spool_lock_forget(&lock);
+        clew__descriptor_close(&lock);
     }
 }
 
@@ -283,7 +271,7 @@ static bool is_among(const struct clew__spool_names *names, const char *name) {
 }
 
 bool clew__spool_find_orphan(const char *directory, const struct clew__spool_names *except,
-                             char found[CLEW__SPOOL_NAME_SIZE], struct clew__spool_lock *lock) {
+                             char found[CLEW__SPOOL_NAME_SIZE], struct clew__descriptor *lock) {
     char name[CLEW__SPOOL_NAME_SIZE];
     struct timespec age = {0, 0};
     struct stat info;
@@ -294,7 +282,7 @@ bool clew__spool_find_orphan(const char *directory, const struct clew__spool_nam
     if (!stream)
         return false;
     while ((suffix = next_entry(stream, &seen, name, &info)) != NULL) {
-        struct clew__spool_lock candidate;
+        struct clew__descriptor candidate;
         if (strcmp(suffix, ".corrupt") == 0)
             continue;
         if (strcmp(suffix, ".db") != 0) {
@@ -311,7 +299,7 @@ bool clew__spool_find_orphan(const char *directory, const struct clew__spool_nam
             continue;
         }
         if (have)
-            clew__spool_lock_forget(lock);
+            clew__descriptor_close(lock);
         have = true;
         age = info.st_mtim;
         *lock = candidate;

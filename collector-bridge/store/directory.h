@@ -4,19 +4,14 @@
 #ifndef CLEW_STORE_DIRECTORY_H
 #define CLEW_STORE_DIRECTORY_H
 
+#include "sdk/base/descriptor.h"
+
 #include <clew/common.h>
-#include <sys/types.h>
 
 /* "spool-" and 16 hexadecimal digits. */
 #define CLEW__SPOOL_NAME_SIZE 23
 /* What of damaged files is kept for a look at it. */
 #define CLEW__SPOOL_CORRUPT_KEPT 2u
-
-struct clew__spool_lock {
-    int fd; /* -1: not held */
-    dev_t device;
-    ino_t inode;
-};
 
 /* The path, resolved, of the directory, which is made (mode 0700) when it is missing; to be released. Fails
  * with CLEW_EIO, and the reason in words, when it is a symbolic link, belongs to somebody else, or others may
@@ -28,13 +23,11 @@ char *clew__spool_path(const char *directory, const char *name, const char *suff
 
 /* Makes up a name of which nobody has heard and takes its lock. 0, CLEW_ENOMEM, or CLEW_EIO with errno. */
 int clew__spool_lock_new(const char *directory, char name[CLEW__SPOOL_NAME_SIZE],
-                         struct clew__spool_lock *lock);
+                         struct clew__descriptor *lock);
 /* Takes the lock of a name whose owner is gone; false: he is not, or it cannot be taken. */
-bool clew__spool_lock_take(const char *directory, const char *name, struct clew__spool_lock *lock);
+bool clew__spool_lock_take(const char *directory, const char *name, struct clew__descriptor *lock);
 /* Gives it back, and removes its file. Does nothing on a descriptor that is not ours any more. */
-void clew__spool_lock_drop(const char *directory, const char *name, struct clew__spool_lock *lock);
-/* Closes the descriptor, if it is still ours, and leaves the file alone: the child of a fork. */
-void clew__spool_lock_forget(struct clew__spool_lock *lock);
+void clew__spool_lock_drop(const char *directory, const char *name, struct clew__descriptor *lock);
 
 /* Names that are not worth another look. */
 struct clew__spool_names {
@@ -46,7 +39,7 @@ void clew__spool_names_add(struct clew__spool_names *names, const char *name);
 /* Takes the lock of the oldest database that nobody owns, but for those in `except`; false: there is none.
  * What has no database any more is swept up on the way. */
 bool clew__spool_find_orphan(const char *directory, const struct clew__spool_names *except,
-                             char name[CLEW__SPOOL_NAME_SIZE], struct clew__spool_lock *lock);
+                             char name[CLEW__SPOOL_NAME_SIZE], struct clew__descriptor *lock);
 
 /* The bytes of all files of the spool. */
 uint64_t clew__spool_usage(const char *directory);

@@ -28,7 +28,7 @@
 struct slot {
     bool open;
     char name[CLEW__SPOOL_NAME_SIZE];
-    struct clew__spool_lock lock;
+    struct clew__descriptor lock;
     struct clew__spool_file file;
     ino_t inode;
     int64_t done;  /* batches up to this one are settled and still to be removed */
@@ -208,7 +208,7 @@ void clew__spool_free(struct clew__spool *spool) {
 void clew__spool_forget(struct clew__spool *spool, bool quiet) {
     for (size_t i = 0; i < SLOTS; i++) {
         struct slot *slot = &spool->slots[i];
-        clew__spool_lock_forget(&slot->lock);
+        clew__descriptor_close(&slot->lock);
         /* SQLite's descriptors stay open, and its memory stays: as long as they do, no other file can get the
          * inode that SQLite believes locked. */
         memset(slot, 0, sizeof *slot);

@@ -143,7 +143,7 @@ static clew_export_outcome console_write(struct console *console, uint32_t timeo
     if (error == 0)
         return CLEW_EXPORT_DELIVERED;
     snprintf(report->reason, sizeof report->reason, "cannot write to descriptor %d: %s",
-             console->output.descriptor, clew__output_error_text(error, error_text, sizeof error_text));
+             console->output.file.fd, clew__output_error_text(error, error_text, sizeof error_text));
     return CLEW_EXPORT_FAILED;
 }
 

@@ -46,7 +46,7 @@ static bool lock(struct otlp_file *file) {
     for (int i = 0; i < attempts; i++) {
         if (i)
             nanosleep(&nap, NULL);
-        if (flock(file->output.descriptor, LOCK_EX | LOCK_NB) == 0) {
+        if (flock(file->output.file.fd, LOCK_EX | LOCK_NB) == 0) {
             file->lock_is_stuck = false;
             return true;
         }
@@ -64,24 +64,29 @@ static bool ends_within_line(const struct otlp_file *file) {
 
     if (file->output.mid_line)
         return true;
-    return file->lockable && fstat(file->output.descriptor, &status) == 0 && status.st_size > 0 &&
-           pread(file->output.descriptor, &last, 1, status.st_size - 1) == 1 && last != '\n';
+    return file->lockable && fstat(file->output.file.fd, &status) == 0 && status.st_size > 0 &&
+           pread(file->output.file.fd, &last, 1, status.st_size - 1) == 1 && last != '\n';
 }
 
 /* ---- exporting ---- */
 
 /* `line` starts with a line end, which goes out only when the file needs it. */
 static int append_line(struct otlp_file *file, uint32_t timeout_ms) {
-    bool locked = lock(file);
-    bool unneeded = !ends_within_line(file);
-    int error =
+    bool locked, unneeded;
+    int error;
+
+    if (!clew__output_is_there(&file->output))
+        return EBADF;
+    locked = lock(file);
+    unneeded = !ends_within_line(file);
+    error =
         clew__output_write(&file->output, file->line.data + unneeded, file->line.size - unneeded, timeout_ms);
 
     /* What is left of a line must not swallow the next one, whoever writes it. */
     if (error && file->output.mid_line)
         clew__output_write(&file->output, "\n", 1, timeout_ms);
     if (locked)
-        flock(file->output.descriptor, LOCK_UN);
+        flock(file->output.file.fd, LOCK_UN);
     return error;
 }
 
@@ -184,7 +189,7 @@ int clew_exporter_otlp_file(const char *path, clew_exporter *out) {
         file_destroy(file);
         return CLEW_EIO;
     }
-    file->lockable = file->output.owned && is_regular(file->output.descriptor);
+    file->lockable = file->output.owned && is_regular(file->output.file.fd);
     *out = table;
     out->self = file;
     return CLEW_OK;

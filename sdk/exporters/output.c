@@ -118,14 +118,14 @@ static int open_again(int descriptor, int flags) {
 
 /* How to write to it; `*twin` is a descriptor to close afterwards, or -1. */
 static struct way choose_way(const struct clew__output *output, int *twin) {
-    struct way way = {output->descriptor, SIZE_MAX, false};
+    struct way way = {output->file.fd, SIZE_MAX, false};
     struct stat status;
 
     *twin = -1;
-    if (output->owned || fstat(output->descriptor, &status) < 0 || S_ISREG(status.st_mode))
+    if (output->owned || fstat(output->file.fd, &status) < 0 || S_ISREG(status.st_mode))
         return way;
-    if (S_ISFIFO(status.st_mode) || isatty(output->descriptor))
-        *twin = open_again(output->descriptor, O_WRONLY | O_NONBLOCK);
+    if (S_ISFIFO(status.st_mode) || isatty(output->file.fd))
+        *twin = open_again(output->file.fd, O_WRONLY | O_NONBLOCK);
     if (*twin >= 0) {
         way.descriptor = *twin;
         return way;
@@ -133,6 +133,10 @@ static struct way choose_way(const struct clew__output *output, int *twin) {
     way.piece = PIPE_BUF;
     way.ask_first = true;
     return way;
+}
+
+bool clew__output_is_there(const struct clew__output *output) {
+    return !output->owned || clew__descriptor_is_ours(&output->file);
 }
 
 int clew__output_write(struct clew__output *output, const void *data, size_t size, uint32_t timeout_ms) {
@@ -144,6 +148,10 @@ int clew__output_write(struct clew__output *output, const void *data, size_t siz
     struct way way;
     int error, twin;
 
+    if (!clew__output_is_there(output)) {
+        errno = saved;
+        return EBADF;
+    }
     way = choose_way(output, &twin);
     quiet_begin(&quiet);
     error = write_all(&way, (const char *)data, size, deadline, &written);
@@ -160,7 +168,7 @@ int clew__output_write(struct clew__output *output, const void *data, size_t siz
 /* ---- opening and closing ---- */
 
 struct clew__output clew__output_borrowed(int descriptor) {
-    struct clew__output output = {.descriptor = descriptor};
+    struct clew__output output = {.file = clew__descriptor_of(descriptor)};
     return output;
 }
 
@@ -176,12 +184,12 @@ void clew__output_unshare(struct clew__output *output) {
     int saved = errno;
     int fresh;
 
-    if (output->owned) {
+    if (output->owned && clew__output_is_there(output)) {
         /* Readable too, where that is allowed: so that an unfinished last line can be seen. */
-        fresh = open_again(output->descriptor, O_RDWR | O_APPEND | O_NONBLOCK);
+        fresh = open_again(output->file.fd, O_RDWR | O_APPEND | O_NONBLOCK);
         if (fresh < 0)
-            fresh = open_again(output->descriptor, O_WRONLY | O_APPEND | O_NONBLOCK);
-        replace(output->descriptor, fresh);
+            fresh = open_again(output->file.fd, O_WRONLY | O_APPEND | O_NONBLOCK);
+        replace(output->file.fd, fresh);
     }
     errno = saved;
 }
@@ -211,10 +219,8 @@ int clew__output_open(struct clew__output *output, const char *path) {
 }
 
 void clew__output_fini(struct clew__output *output) {
-    int saved = errno;
     if (output->owned)
-        close(output->descriptor);
-    output->descriptor = -1;
+        clew__descriptor_close(&output->file);
+    output->file.fd = -1;
     output->owned = false;
-    errno = saved;
 }

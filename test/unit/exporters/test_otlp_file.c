@@ -282,6 +282,33 @@ Test(otlp_file, fails_the_batch_when_the_budget_is_used_up) {
     cr_expect_eq(read_lines().good, 1);
 }
 
+/* Programs that close all descriptors get the numbers for files of their own. */
+Test(otlp_file, a_file_that_took_the_number_is_neither_written_to_nor_locked_nor_closed) {
+    clew_exporter exporter = open_exporter(path);
+    int probe = open("/dev/null", O_RDONLY), ours = probe - 1, other;
+    clew_export_report report;
+    char stranger[160];
+    struct stat status;
+
+    close(probe);
+    snprintf(stranger, sizeof stranger, "%s/stranger", folder);
+    close(ours);
+    cr_assert_eq(other = open(stranger, O_RDWR | O_CREAT, 0600), ours);
+    cr_assert_eq(write(other, "mine", 4), 4);
+    cr_expect_eq(test_export(&exporter, &plain, 1, &report), CLEW_EXPORT_FAILED);
+    cr_expect_not_null(strstr(report.reason, "Bad file descriptor"), "%s", report.reason);
+    cr_expect_not_null(strstr(report.reason, path), "%s", report.reason);
+    exporter.forked(exporter.self);
+    cr_assert_eq(fstat(other, &status), 0);
+    cr_expect_eq(status.st_size, 4);
+    cr_expect_eq(fcntl(other, F_GETFL) & O_APPEND, 0, "the child opened it anew");
+    exporter.destroy(exporter.self);
+    cr_expect_neq(fcntl(other, F_GETFD), -1, "it was closed");
+    close(other);
+    unlink(stranger);
+    cr_expect_eq(read_lines().good, 0);
+}
+
 Test(otlp_file, never_takes_the_place_of_a_closed_standard_stream) {
     clew_exporter exporter;
     close(STDIN_FILENO);
