@@ -581,6 +581,11 @@ void clew__otlp_try_once(const clew_exporter *exporter) {
     otlp->once = true;
 }
 
+uint64_t clew__otlp_peace_nano(const clew_exporter *exporter) {
+    const struct otlp *otlp = exporter->self;
+    return otlp->peace_until_nano;
+}
+
 static int make_exporter(const clew_otlp_options *options, bool once, clew_exporter *out) {
     int error = clew__otlp_exporter_over(make_transport, options, out);
     if (error == CLEW_OK && once)

@@ -13,5 +13,7 @@ int clew__otlp_exporter_over(clew__transport_maker make, const clew_otlp_options
 /* Has such an exporter fail where it would wait and try again: for one who knows what to do with the batch
  * meanwhile. */
 void clew__otlp_try_once(const clew_exporter *exporter);
+/* Until when the receiver has asked to be left alone (Retry-After, RetryInfo). */
+uint64_t clew__otlp_peace_nano(const clew_exporter *exporter);
 
 #endif

@@ -1,6 +1,7 @@
 /* Where an exporter's spool is and how large: options over CLEW_SPOOL and CLEW_SPOOL_LIMIT. The environment
  * is read while an exporter is made, at no other time; programs that run with more rights than their caller
  * take nothing from it. */
+#include "collector-bridge/export/otlp.h"
 #include "collector-bridge/export/spooling.h"
 #include "collector-bridge/wire/answer.h"
 #include "sdk/base/slice.h"
@@ -64,7 +65,7 @@ static bool wants_spool(const clew_otlp_options *given, clew_otlp_options *optio
 
 static int wrap(const clew_otlp_options *options, clew__spooling_make make, const char *directory,
                 clew_exporter *out) {
-    struct clew__spooling_parts parts = {.directory = directory};
+    struct clew__spooling_parts parts = {.directory = directory, .peace_nano = clew__otlp_peace_nano};
     int error = make(options, true, &parts.live);
     if (error)
         return error;

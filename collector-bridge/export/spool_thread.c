@@ -59,10 +59,15 @@ struct clew__spooling {
     clew_spool_stats books; /* as of the thread's last look */
     uint64_t not_stored;    /* of batches that did not come as far as the thread */
     bool down, probe;
+    uint64_t again_nano;     /* when to try again after what was live has failed */
+    uint64_t quiet_nano;     /* the receiver has asked for peace until then */
     uint64_t delivered_live; /* batches */
 
-    /* The thread's own. */
+    /* Never changed. */
     uint64_t (*pause_nano)(unsigned failures);
+    uint64_t (*peace_nano)(const clew_exporter *exporter);
+
+    /* The thread's own. */
     struct clew__spool *spool;
     struct clew__spool_record record;
     clew_batch *batch; /* NULL: nothing is being sent */
@@ -195,9 +200,10 @@ static void store_job(struct clew__spooling *shared) {
 /* ---- the belief about the receiver ---- */
 
 bool clew__spooling_may_send(struct clew__spooling *shared) {
+    uint64_t now = clew_monotonic_nano();
     bool may;
     lock(shared);
-    may = !shared->down || shared->probe || !shared->has_thread;
+    may = !shared->has_thread || ((!shared->down || shared->probe) && shared->quiet_nano <= now);
     shared->probe = false;
     unlock(shared);
     return may;
@@ -209,12 +215,22 @@ void clew__spooling_receiver_answers(struct clew__spooling *shared) {
     if (shared->down)
         call_thread(shared);
     shared->down = false;
+    shared->again_nano = 0;
     unlock(shared);
 }
 
-void clew__spooling_receiver_fails(struct clew__spooling *shared) {
+/* Caller holds the mutex. One receiver has asked, whichever of the two exporters it was. */
+static void heed_peace(struct clew__spooling *shared, const clew_exporter *exporter) {
+    uint64_t peace = shared->peace_nano ? shared->peace_nano(exporter) : 0;
+    if (peace > shared->quiet_nano)
+        shared->quiet_nano = peace;
+}
+
+void clew__spooling_receiver_fails(struct clew__spooling *shared, const clew_exporter *live) {
     lock(shared);
     shared->down = true;
+    shared->again_nano = clew_monotonic_nano() + shared->pause_nano(1);
+    heed_peace(shared, live);
     unlock(shared);
 }
 
@@ -247,6 +263,7 @@ static void replay_succeeded(struct clew__spooling *shared, enum clew__spool_fat
     shared->next_nano = 0;
     lock(shared);
     shared->down = false;
+    shared->again_nano = 0;
     unlock(shared);
 }
 
@@ -260,6 +277,7 @@ static void replay_failed(struct clew__spooling *shared, bool may_have_arrived, 
         shared->live_at_first = live;
     shared->down = true;
     shared->probe = shared->failures % PROBE_FAILURES == 0;
+    heed_peace(shared, &shared->replay);
     unlock(shared);
     forget_batch(shared);
     if (shared->suspicions >= GIVE_UP_FAILURES && live > shared->live_at_first) {
@@ -294,13 +312,26 @@ static void replay_ended(struct clew__spooling *shared, clew_export_outcome outc
     }
 }
 
+static uint64_t later(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
+/* When the time has come for the oldest batch. */
+static uint64_t replay_time(struct clew__spooling *shared) {
+    uint64_t wanted;
+    lock(shared);
+    wanted = later(shared->again_nano, shared->quiet_nano);
+    unlock(shared);
+    return later(shared->next_nano, wanted);
+}
+
 /* Takes the oldest batch and starts with it. Leaves the gate while it is in the exporter; so does the next.
  */
 static void begin_replay(struct clew__spooling *shared) {
     clew_export_report report = {.status = -1};
     clew_export_outcome outcome;
     clew_exporter *replay = &shared->replay;
-    if (clew_monotonic_nano() < shared->next_nano)
+    if (clew_monotonic_nano() < replay_time(shared))
         return;
     if (!clew__spool_take(shared->spool, &shared->record)) {
         shared->next_nano = clew_monotonic_nano() + CLEW__RETRY_CAP_NANO;
@@ -412,8 +443,8 @@ static uint64_t work(struct clew__spooling *shared) {
     if (!shared->batch && clew__spool_waiting(shared->spool) > 0)
         begin_replay(shared);
     publish(shared);
-    if (!shared->batch && shared->books.waiting > 0 && shared->next_nano < until)
-        until = shared->next_nano;
+    if (!shared->batch && shared->books.waiting > 0 && replay_time(shared) < until)
+        until = replay_time(shared);
     return until;
 }
 
@@ -508,6 +539,7 @@ struct clew__spooling *clew__spooling_share(const struct clew__spooling_parts *p
     shared->to_thread = shared->to_worker = clew__descriptor_of(-1);
     shared->replay = parts->replay;
     shared->pause_nano = parts->pause_nano ? parts->pause_nano : pause_nano;
+    shared->peace_nano = parts->peace_nano;
     shared->books.quota = parts->quota;
     return shared;
 }
@@ -543,7 +575,7 @@ void clew__spooling_forked(struct clew__spooling *shared) {
     clew__descriptor_close(&shared->to_thread);
     clew__descriptor_close(&shared->to_worker);
     shared->has_thread = shared->leaving = shared->frees = shared->down = shared->probe = false;
-    shared->not_stored = shared->next_nano = shared->delivered_live = 0;
+    shared->not_stored = shared->next_nano = shared->again_nano = shared->delivered_live = 0;
     shared->failures = shared->suspicions = 0;
     shared->books = (clew_spool_stats){.quota = shared->books.quota};
     init_locks(shared);

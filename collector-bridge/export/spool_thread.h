@@ -36,7 +36,7 @@ size_t clew__spooling_wait(struct clew__spooling *shared, clew_poll *descriptors
 /* Whether to try the receiver, or go to disk at once. */
 bool clew__spooling_may_send(struct clew__spooling *shared);
 void clew__spooling_receiver_answers(struct clew__spooling *shared);
-void clew__spooling_receiver_fails(struct clew__spooling *shared);
+void clew__spooling_receiver_fails(struct clew__spooling *shared, const clew_exporter *live);
 
 /* Whether it makes no sense to send it again. */
 bool clew__spooling_is_final(clew_export_failure failure);

@@ -99,7 +99,7 @@ static clew_export_outcome live_ended(struct exporter *exporter, clew_export_out
         clew__spooling_receiver_answers(exporter->shared);
         return outcome;
     }
-    clew__spooling_receiver_fails(exporter->shared);
+    clew__spooling_receiver_fails(exporter->shared, &exporter->live);
     exporter->outcome = outcome;
     exporter->report = *report;
     *report = (clew_export_report){.status = -1};

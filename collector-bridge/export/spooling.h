@@ -12,6 +12,8 @@ struct clew__spooling_parts {
     uint64_t quota;
     /* How long to leave the receiver alone after so many failures in a row; NULL: as everywhere (retry.h). */
     uint64_t (*pause_nano)(unsigned failures);
+    /* Until when the receiver of one of the two has asked for peace; NULL: it never does. */
+    uint64_t (*peace_nano)(const clew_exporter *exporter);
 };
 
 /* Takes both exporters over on success. 0 or CLEW_ENOMEM. Starts no thread and looks at no file: that is done

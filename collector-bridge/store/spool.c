@@ -120,6 +120,27 @@ static bool is_gone(struct clew__spool *spool, struct slot *slot) {
     return true;
 }
 
+/* The host has closed what is not its own: SQLite would read, write and close whatever has the numbers now.
+ * The lock's descriptor came with the others and speaks for them. What was in such a file stays on disk for
+ * whoever comes next: this process could not even open it again, for SQLite believes to hold its locks. */
+static void leave_lost_files(struct clew__spool *spool) {
+    for (size_t i = 0; i < SLOTS; i++) {
+        struct slot *slot = &spool->slots[i];
+        if (!slot->open || clew__descriptor_is_ours(&slot->lock))
+            continue;
+        spool->books.dropped_corrupt += slot->file.waiting;
+        clew_log(CLEW_LOG_ERROR, "spool_lost",
+                 "the descriptors of %s/%s.db were closed by the program: %llu spans stay on disk until the "
+                 "next start",
+                 spool->path, slot->name, (unsigned long long)slot->file.waiting);
+        clew__spool_names_add(&spool->unreadable, slot->name);
+        if (spool->current == slot)
+            spool->current = NULL;
+        memset(slot, 0, sizeof *slot);
+        slot->lock.fd = -1;
+    }
+}
+
 static bool find_directory(struct clew__spool *spool) {
     char reason[128];
     struct stat info;
@@ -191,6 +212,7 @@ struct clew__spool *clew__spool_new(const char *directory, uint64_t quota) {
 static void remove_settled(struct clew__spool *spool, struct slot *slot);
 
 void clew__spool_close(struct clew__spool *spool) {
+    leave_lost_files(spool);
     for (size_t i = 0; i < SLOTS; i++) {
         if (spool->slots[i].open)
             remove_settled(spool, &spool->slots[i]);
@@ -316,6 +338,7 @@ void clew__spool_store(struct clew__spool *spool, struct clew__spool_item *items
     int error = CLEW_EIO;
     for (size_t i = 0; i < count; i++)
         spans += items[i].spans;
+    leave_lost_files(spool);
     if (now >= spool->retry_nano && find_directory(spool)) {
         error = append(spool, items, count);
         if (error == CLEW_EFORMAT) /* damaged: into a new one */
@@ -374,6 +397,7 @@ uint64_t clew__spool_tend(struct clew__spool *spool, uint64_t now) {
     if (now < spool->tend_nano)
         return spool->tend_nano;
     spool->tend_nano = now + TEND_NANO;
+    leave_lost_files(spool);
     if (!find_directory(spool))
         return spool->tend_nano;
     for (int i = 0; i < ADOPTED_AT_ONCE && (slot = free_slot(spool)) != NULL; i++)
@@ -469,6 +493,7 @@ bool clew__spool_take(struct clew__spool *spool, struct clew__spool_record *reco
     struct slot *slot;
     if (!spool->path)
         return false;
+    leave_lost_files(spool);
     while ((slot = find_oldest(spool, record)) != NULL) {
         int error = clew__spool_file_read(&slot->file, record);
         if (error == CLEW_EFORMAT) {
@@ -491,8 +516,10 @@ bool clew__spool_take(struct clew__spool *spool, struct clew__spool_record *reco
 }
 
 void clew__spool_settle(struct clew__spool *spool, enum clew__spool_fate fate, uint64_t rejected) {
-    struct slot *slot = spool->current;
+    struct slot *slot;
     uint64_t spans = spool->taken.spans;
+    leave_lost_files(spool);
+    slot = spool->current;
     if (!slot)
         return; /* its file is gone, and it is counted */
     spool->current = NULL;

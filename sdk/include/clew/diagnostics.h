@@ -62,7 +62,8 @@ typedef struct clew_spool_stats {
     uint64_t rejected;        /**< fate: the receiver took the request and refused them */
     uint64_t refused;         /**< fate: answered with an error that must not be retried */
     uint64_t dropped_quota;   /**< fate: the oldest gave way to newer ones */
-    uint64_t dropped_corrupt; /**< fate: unreadable on disk; as many as are known of */
+    uint64_t dropped_corrupt; /**< fate: unreadable on disk, as many as are known of; and what is left
+                                 there for the next start because the program has closed its file */
     uint64_t resent;          /**< not a fate: sent again although an earlier try may have arrived */
     uint64_t not_stored;      /**< not a fate: spans that the disk did not take; in the pipeline's `failed` or
                                  `unknown`, unless they could be sent after all */

@@ -71,13 +71,20 @@ static char directory[64];
 static clew_exporter exporter;
 static const clew_batch batch = {{"some bytes", 10}, 7};
 
-static uint64_t short_pause(unsigned failures) {
+static uint64_t pause_between = NANO_PER_MILLI, peace_until;
+
+static uint64_t the_pause(unsigned failures) {
     (void)failures;
-    return NANO_PER_MILLI;
+    return pause_between;
+}
+
+static uint64_t the_peace(const clew_exporter *asked) {
+    return asked->self == &live ? peace_until : 0;
 }
 
 static void set_up(void) {
-    struct clew__spooling_parts parts = {.directory = directory, .quota = 1 << 20, .pause_nano = short_pause};
+    struct clew__spooling_parts parts = {
+        .directory = directory, .quota = 1 << 20, .pause_nano = the_pause, .peace_nano = the_peace};
     clew_set_log_level(CLEW_LOG_NONE);
     strcpy(directory, "/tmp/clew-spool-XXXXXX");
     cr_assert(mkdtemp(directory));
@@ -238,6 +245,25 @@ static void store_one(void) {
     cr_assert_eq(export_within(5000, &report), CLEW_EXPORT_DELIVERED);
     cr_assert_eq(report.spooled, 7);
     live.outcome = CLEW_EXPORT_DELIVERED;
+}
+
+/* A second batch is stored only after the thread could have sent the first. */
+Test(spooling, what_has_just_failed_is_not_sent_again_at_once) {
+    pause_between = 3600 * 1000 * NANO_PER_MILLI;
+    store_one();
+    store_one();
+    cr_assert_eq(live.started, 1);
+    cr_assert_eq(replay.started, 0);
+    exporter.destroy(exporter.self);
+}
+
+Test(spooling, peace_that_was_asked_for_once_is_kept_by_both) {
+    peace_until = clew_monotonic_nano() + 3600 * 1000 * NANO_PER_MILLI;
+    store_one();
+    store_one();
+    cr_assert_eq(live.started, 1);
+    cr_assert_eq(replay.started, 0);
+    exporter.destroy(exporter.self);
 }
 
 Test(spooling, batch_that_alone_fails_is_given_up_while_others_arrive) {

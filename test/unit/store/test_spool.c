@@ -12,9 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -70,6 +72,12 @@ static struct clew__spool *open_spool(uint64_t quota) {
     cr_assert(spool);
     clew__spool_tend(spool, clew_monotonic_nano());
     return spool;
+}
+
+static void close_spool_books(struct clew__spool *spool, clew_spool_stats *out) {
+    clew__spool_close(spool);
+    clew__spool_books(spool, out);
+    clew__spool_free(spool);
 }
 
 static void close_spool(struct clew__spool *spool) {
@@ -362,6 +370,40 @@ Test(spool, child_of_a_fork_does_not_keep_the_files_of_its_dead_parent) {
 }
 
 /* ---- the quota ---- */
+
+/* In a child, which reports by its exit status: the test's own descriptors go, too. */
+static int lose_all_descriptors(void) {
+    struct clew__spool *spool = open_spool(QUOTA);
+    clew_spool_stats stats;
+    struct stat info;
+    int taken[64], wrong = 0;
+    for (unsigned i = 0; i < 3; i++)
+        wrong |= !store(spool, i, 50000, 2);
+    if (syscall(SYS_close_range, 3u, ~0u, 0u) != 0)
+        return 0; /* a kernel without it */
+    for (int i = 0; i < 64; i++)
+        taken[i] = memfd_create("host", MFD_CLOEXEC);
+    wrong |= 2 * !store(spool, 7, 50000, 1);
+    wrong |= 4 * (deliver(spool) != 7);
+    close_spool_books(spool, &stats);
+    wrong |=
+        8 * (stats.stored != 7 || stats.delivered != 1 || stats.dropped_corrupt != 6 || stats.waiting != 0);
+    for (int i = 0; i < 64; i++)
+        wrong |= 16 * (fstat(taken[i], &info) != 0 || info.st_size != 0);
+    return wrong;
+}
+
+Test(spool, files_of_a_host_that_closed_all_descriptors_are_left_alone) {
+    int status;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(lose_all_descriptors());
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert_eq(WIFEXITED(status) ? WEXITSTATUS(status) : 99, 0);
+    struct clew__spool *spool = open_spool(QUOTA);
+    cr_assert_eq(books(spool).adopted, 6, "the next start finds what was left");
+    close_spool(spool);
+}
 
 Test(spool, oldest_give_way_when_the_quota_is_used_up) {
     const uint64_t quota = 1 << 20;
