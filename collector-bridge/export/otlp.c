@@ -12,13 +12,9 @@
  * peace (Retry-After, RetryInfo) the exporter keeps it, beyond the end of the batch. */
 #include "collector-bridge/export/otlp.h"
 
+#include "collector-bridge/export/otlp_answer.h"
 #include "collector-bridge/export/spooling.h"
-#include "collector-bridge/wire/answer.h"
-#include "collector-bridge/wire/answer_json.h"
-#include "collector-bridge/wire/endpoint.h"
-#include "collector-bridge/wire/grpc.h"
 #include "collector-bridge/wire/retry.h"
-#include "proto/otlp.h"
 
 #include <clew/extend.h>
 #include <clew/otlp.h>
@@ -28,10 +24,6 @@
 #include <sys/random.h>
 
 #define NANO_PER_MILLI UINT64_C(1000000)
-#define SHOWN_MAX 120
-#define SERVER_ADDRESS_MAX 256 /* a domain name has at most 253 characters (RFC 1035) */
-#define HTTP_PORT 80
-#define HTTPS_PORT 443
 
 enum state {
     IDLE,    /* no batch */
@@ -42,33 +34,18 @@ enum state {
     OVER,    /* all spans have their fates */
 };
 
-/* Spans of the batch by what became of them. */
-struct tally {
-    uint64_t rejected, unknown;
-    uint64_t failed[CLEW_FAILURES];
-    bool any_accepted; /* the receiver took at least one piece */
-};
-
 struct otlp {
     struct clew__otlp_settings settings;
     struct clew__transport *transport;
     struct clew__bodies *bodies;
-    struct clew__slice secrets[CLEW__OTLP_HEADERS_MAX]; /* the values of the headers */
-    uint64_t peace_until_nano;                          /* the receiver wants nothing before */
-    bool once; /* no attempt is repeated: see clew__otlp_try_once() */
+    uint64_t peace_until_nano; /* the receiver wants nothing before */
+    bool once;                 /* no attempt is repeated: see clew__otlp_try_once() */
     enum state state;
 
-    /* Where it sends to, for metrics: a host, or the path of a socket; port 0: none. */
-    char server_address[SERVER_ADDRESS_MAX];
-    uint16_t server_port;
-
     /* The batch; valid unless IDLE. */
-    uint64_t left; /* spans without a fate yet */
     uint64_t deadline_nano;
-    struct tally tally;
-    unsigned pieces;   /* that were taken */
-    int32_t status;    /* of the last answer; -1: none */
-    char verdict[160]; /* why spans failed, or what the receiver said when it took them */
+    struct clew__fates fates;
+    unsigned pieces; /* that were taken */
 
     /* The piece; valid when `has_piece`. */
     struct clew__body piece;
@@ -77,8 +54,8 @@ struct otlp {
     uint64_t piece_nano; /* when it was taken */
     uint64_t retry_nano; /* PAUSED: when the next attempt begins */
     unsigned attempts;
-    bool may_have_arrived; /* see unknown above */
-    char reason[160];      /* of the last attempt's failure */
+    bool may_have_arrived;          /* see unknown above */
+    char reason[CLEW__REASON_SIZE]; /* of the last attempt's failure */
 };
 
 CLEW_PRINTF(2, 3) static void say(struct otlp *otlp, const char *format, ...) {
@@ -102,17 +79,8 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
 
 /* ---- fates ---- */
 
-/* Takes so many spans, as far as there are, out of those without a fate. */
-static uint64_t take_spans(struct otlp *otlp, uint64_t spans) {
-    uint64_t taken = earlier(spans, otlp->left);
-    otlp->left -= taken;
-    return taken;
-}
-
-/* The last reason is what the report says. */
 static void fail_spans(struct otlp *otlp, uint64_t spans, clew_export_failure failure) {
-    otlp->tally.failed[failure] += take_spans(otlp, spans);
-    memcpy(otlp->verdict, otlp->reason, sizeof otlp->verdict);
+    clew__fates_fail(&otlp->fates, spans, failure, otlp->reason);
 }
 
 static void piece_done(struct otlp *otlp) {
@@ -122,17 +90,15 @@ static void piece_done(struct otlp *otlp) {
 
 /* The piece was not delivered. */
 static void piece_lost(struct otlp *otlp, clew_export_failure failure) {
-    if (otlp->may_have_arrived) {
-        otlp->tally.unknown += take_spans(otlp, otlp->piece.spans);
-        memcpy(otlp->verdict, otlp->reason, sizeof otlp->verdict);
-    } else {
+    if (otlp->may_have_arrived)
+        clew__fates_unknown(&otlp->fates, otlp->piece.spans, otlp->reason);
+    else
         fail_spans(otlp, otlp->piece.spans, failure);
-    }
     piece_done(otlp);
 }
 
 static void fail_rest(struct otlp *otlp, clew_export_failure failure) {
-    fail_spans(otlp, otlp->left, failure);
+    fail_spans(otlp, otlp->fates.left, failure);
     otlp->state = OVER;
 }
 
@@ -160,22 +126,9 @@ static void settle(struct otlp *otlp) {
 }
 
 static clew_export_outcome conclude(struct otlp *otlp, clew_export_report *report) {
-    const struct tally *tally = &otlp->tally;
-    uint64_t failed = 0;
-    for (int i = 0; i < CLEW_FAILURES; i++) {
-        failed += tally->failed[i];
-        if (tally->failed[i] > tally->failed[report->failure])
-            report->failure = (clew_export_failure)i;
-    }
-    report->rejected = tally->rejected;
-    report->failed = failed;
-    report->unknown = tally->unknown;
-    report->status = otlp->status;
-    memcpy(report->reason, otlp->verdict, sizeof report->reason);
+    clew_export_outcome outcome = clew__fates_report(&otlp->fates, report);
     settle(otlp);
-    if (tally->any_accepted || (failed && tally->unknown))
-        return CLEW_EXPORT_DELIVERED;
-    return tally->unknown ? CLEW_EXPORT_UNKNOWN : CLEW_EXPORT_FAILED;
+    return outcome;
 }
 
 /* ---- pieces ---- */
@@ -208,9 +161,9 @@ static void take_piece(struct otlp *otlp, uint64_t now) {
     } else if (error == CLEW_ENOMEM && otlp->piece.spans) {
         no_memory(otlp, otlp->piece.spans);
     } else if (error == CLEW_ENOMEM) {
-        no_memory(otlp, otlp->left);
+        no_memory(otlp, otlp->fates.left);
         otlp->state = OVER;
-    } else if (error == CLEW_ESHUTDOWN && otlp->left == 0) {
+    } else if (error == CLEW_ESHUTDOWN && otlp->fates.left == 0) {
         otlp->state = OVER;
     } else {
         say(otlp, "the batch is malformed");
@@ -221,7 +174,7 @@ static void take_piece(struct otlp *otlp, uint64_t now) {
 static void next_piece(struct otlp *otlp, uint64_t now) {
     if (now < otlp->deadline_nano) {
         take_piece(otlp, now);
-    } else if (otlp->pieces && otlp->left == 0) {
+    } else if (otlp->pieces && otlp->fates.left == 0) {
         otlp->state = OVER;
     } else {
         say(otlp, "no time left to send to %s", otlp->settings.shown);
@@ -230,65 +183,6 @@ static void next_piece(struct otlp *otlp, uint64_t now) {
 }
 
 /* ---- answers ---- */
-
-static size_t show(const struct otlp *otlp, struct clew__slice message, char *out, size_t capacity) {
-    return clew__answer_show(message, otlp->secrets, otlp->settings.header_count, out, capacity);
-}
-
-/* What the answer says beside "accepted". Returns what is wrong with it, or NULL. */
-static const char *read_answer(const struct clew__transport_result *result, int64_t *rejected,
-                               struct clew__slice *message) {
-    struct clew__wire text = clew__wire_of(NULL, 0);
-    if (result->answer_cut)
-        return "it breaks off";
-    if (result->answer_json)
-        return clew__answer_json_response(result->answer, result->answer_size, rejected, message);
-    enum clew__wire_error error =
-        clew__read_export_response(result->answer, result->answer_size, rejected, &text);
-    if (error)
-        return clew__wire_error_text(error);
-    *message = clew__slice_of((const char *)text.at, (size_t)(text.end - text.at));
-    return NULL;
-}
-
-static void accepted(struct otlp *otlp, const struct clew__transport_result *result) {
-    uint64_t spans = take_spans(otlp, otlp->piece.spans);
-    struct clew__slice message = {NULL, 0};
-    int64_t refused = 0;
-    char shown[SHOWN_MAX] = "";
-    otlp->tally.any_accepted = true;
-    const char *broken = read_answer(result, &refused, &message);
-    if (broken) {
-        clew_log(CLEW_LOG_WARN, "otlp_answer",
-                 "%s took a batch, but the rest of its answer cannot be read: %s", otlp->settings.shown,
-                 broken);
-    } else if (refused > 0) {
-        uint64_t rejected = earlier((uint64_t)refused, spans);
-        show(otlp, message, shown, sizeof shown);
-        otlp->tally.rejected += rejected;
-        clew_log(CLEW_LOG_WARN, "otlp_partial_success", "%s rejected %llu of %llu %s: %s",
-                 otlp->settings.shown, (unsigned long long)rejected, (unsigned long long)spans,
-                 otlp->settings.signal == CLEW_SIGNAL_METRICS ? "data points" : "spans",
-                 shown[0] ? shown : "it does not say why");
-    } else if (show(otlp, message, shown, sizeof shown)) {
-        clew_log(CLEW_LOG_WARN, "otlp_warning", "%s took a batch with a warning: %s", otlp->settings.shown,
-                 shown);
-    }
-    if (shown[0])
-        memcpy(otlp->verdict, shown, sizeof shown);
-    piece_done(otlp);
-}
-
-static void describe_refusal(struct otlp *otlp, const struct clew__transport_result *result) {
-    char shown[SHOWN_MAX];
-    size_t size = show(otlp, result->message, shown, sizeof shown);
-    if (otlp->settings.protocol == CLEW_OTLP_GRPC)
-        say(otlp, "gRPC status %ld (%s) from %s%s%s", (long)result->status,
-            clew__grpc_code_name(result->status), otlp->settings.shown, size ? ": " : "", shown);
-    else
-        say(otlp, "HTTP %ld from %s%s%s", (long)result->status, otlp->settings.shown, size ? ": " : "",
-            shown);
-}
 
 static void plan_retry(struct otlp *otlp, const struct clew__transport_result *result, uint64_t now) {
     uint64_t wait = clew__retry_next_nano(&otlp->retry, result->told, result->told_nano, random_bits(otlp));
@@ -301,7 +195,7 @@ static void plan_retry(struct otlp *otlp, const struct clew__transport_result *r
 }
 
 static void refused(struct otlp *otlp, const struct clew__transport_result *result, uint64_t now) {
-    describe_refusal(otlp, result);
+    clew__otlp_describe_refusal(&otlp->settings, result, otlp->reason, sizeof otlp->reason);
     if (result->request_too_large && clew__bodies_halve(otlp->bodies))
         piece_done(otlp);
     else if (result->request_too_large)
@@ -330,13 +224,15 @@ static void unanswered(struct otlp *otlp, const struct clew__transport_result *r
 
 static void attempt_ended(struct otlp *otlp, const struct clew__transport_result *result, uint64_t now) {
     if (result->status >= 0)
-        otlp->status = result->status;
-    if (result->end != CLEW__TRANSPORT_ANSWERED)
+        otlp->fates.status = result->status;
+    if (result->end != CLEW__TRANSPORT_ANSWERED) {
         unanswered(otlp, result, now);
-    else if (result->accepted)
-        accepted(otlp, result);
-    else
+    } else if (!result->accepted) {
         refused(otlp, result, now);
+    } else {
+        clew__otlp_accepted(&otlp->settings, result, otlp->piece.spans, &otlp->fates);
+        piece_done(otlp);
+    }
     otlp->transport->kind->free_answer(otlp->transport);
 }
 
@@ -409,16 +305,13 @@ static clew_export_outcome on_start(void *self, const clew_batch *batch, uint64_
                                     clew_export_report *report) {
     struct otlp *otlp = self;
     uint64_t now = clew_monotonic_nano();
-    otlp->left = clew_batch_count(batch);
+    clew__fates_begin(&otlp->fates, clew_batch_count(batch));
     otlp->pieces = 0;
     otlp->deadline_nano = deadline_nano;
     if (otlp->settings.timeout_ms)
         otlp->deadline_nano = earlier(deadline_nano, now + otlp->settings.timeout_ms * NANO_PER_MILLI);
-    otlp->tally = (struct tally){0};
-    otlp->status = -1;
-    otlp->verdict[0] = '\0';
     otlp->has_piece = false;
-    clew__bodies_begin(otlp->bodies, clew_batch_request(batch), otlp->left);
+    clew__bodies_begin(otlp->bodies, clew_batch_request(batch), otlp->fates.left);
     otlp->state = NEXT;
     if (otlp->peace_until_nano > now && now < otlp->deadline_nano) {
         say(otlp, "%s has asked to be left alone for another %llu s", otlp->settings.shown,
@@ -450,7 +343,7 @@ static clew_export_outcome on_step(void *self, const clew_poll *descriptors, siz
 static clew_export_outcome on_cancel(void *self) {
     struct otlp *otlp = self;
     struct clew__transport_result result;
-    bool arrived = otlp->state != IDLE && (otlp->tally.any_accepted || otlp->tally.unknown ||
+    bool arrived = otlp->state != IDLE && (otlp->fates.any_accepted || otlp->fates.unknown ||
                                            (otlp->has_piece && otlp->may_have_arrived));
     if (otlp->state == IDLE)
         return CLEW_EXPORT_FAILED;
@@ -487,31 +380,6 @@ static void on_destroy(void *self) {
 
 /* ---- making one ---- */
 
-static void copy_address(struct otlp *otlp, struct clew__slice address) {
-    size_t size = earlier(address.size, sizeof otlp->server_address - 1);
-    if (size)
-        memcpy(otlp->server_address, address.data, size);
-}
-
-static void name_server(struct otlp *otlp) {
-    const struct clew__otlp_settings *settings = &otlp->settings;
-    struct clew__slice whole = clew__slice_text(settings->url);
-    struct clew__url url;
-    if (settings->socket) {
-        copy_address(otlp, clew__slice_text(settings->socket));
-    } else if (settings->host) {
-        copy_address(otlp, clew__slice_text(settings->host));
-        otlp->server_port = settings->port;
-    } else if (clew__endpoint_read(whole, &url) == CLEW__ENDPOINT_OK) {
-        if (url.host.size > 2 && url.host.data[0] == '[')
-            url.host = clew__slice_of(url.host.data + 1, url.host.size - 2);
-        copy_address(otlp, url.host);
-        otlp->server_port = url.port_number                  ? url.port_number
-                            : clew__endpoint_is_https(whole) ? HTTPS_PORT
-                                                             : HTTP_PORT;
-    }
-}
-
 static int create(clew__transport_maker make, const clew_otlp_options *options, struct otlp **out) {
     struct otlp *otlp = clew_memory_allocate(sizeof *otlp);
     if (!otlp)
@@ -524,15 +392,12 @@ static int create(clew__transport_maker make, const clew_otlp_options *options, 
         clew_memory_release(otlp);
         return error;
     }
-    for (size_t i = 0; i < otlp->settings.header_count; i++)
-        otlp->secrets[i] = clew__otlp_settings_header_value(otlp->settings.headers[i]);
     otlp->bodies = clew__bodies_new(&otlp->settings);
     otlp->transport = otlp->bodies ? make(&otlp->settings) : NULL;
     if (!otlp->transport) {
         free_otlp(otlp);
         return CLEW_ENOMEM;
     }
-    name_server(otlp);
     *out = otlp;
     return CLEW_OK;
 }
@@ -565,8 +430,8 @@ int clew__otlp_exporter_over(clew__transport_maker make, const clew_otlp_options
         out->cancel = on_cancel;
         out->forked = on_forked;
         out->destroy = on_destroy;
-        out->server_address = otlp->server_address[0] ? otlp->server_address : NULL;
-        out->server_port = otlp->server_port;
+        out->server_address = otlp->settings.server_address[0] ? otlp->settings.server_address : NULL;
+        out->server_port = otlp->settings.server_port;
     }
     errno = saved;
     return error;

@@ -226,6 +226,8 @@ int clew__otlp_settings_init(struct clew__otlp_settings *settings, const clew_ot
         error = choose_files(settings, &options);
     if (error == CLEW_OK)
         error = choose_agent(settings, options.user_agent);
+    for (size_t i = 0; i < settings->header_count; i++)
+        settings->secrets[i] = clew__otlp_settings_header_value(settings->headers[i]);
     if (error)
         clew__otlp_settings_fini(settings);
     return error;

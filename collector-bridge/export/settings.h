@@ -1,4 +1,4 @@
-/* What an OTLP/HTTP exporter is to do: options over environment over defaults (specification: OpenTelemetry
+/* What an OTLP exporter is to do: options over environment over defaults (specification: OpenTelemetry
  * Protocol Exporter, Configuration Options). Knows no transport. Not for several threads at once. */
 #ifndef CLEW_EXPORT_SETTINGS_H
 #define CLEW_EXPORT_SETTINGS_H
@@ -9,6 +9,7 @@
 
 #define CLEW__OTLP_TIMEOUT_MS 10000u
 #define CLEW__OTLP_HEADERS_MAX 128
+#define CLEW__OTLP_SERVER_MAX 256 /* a domain name has at most 253 characters (RFC 1035) */
 
 struct clew__otlp_settings {
     char *url;      /* whole, as it is sent to; without user and password, which became a header */
@@ -16,8 +17,9 @@ struct clew__otlp_settings {
     /* Lines as libcurl takes them: `Name: value`, or `Name;` for an empty value. The values are secrets. */
     char *headers[CLEW__OTLP_HEADERS_MAX];
     size_t header_count;
-    char *certificate;        /* NULL: the system's authorities */
-    char *client_certificate; /* both or none */
+    struct clew__slice secrets[CLEW__OTLP_HEADERS_MAX]; /* their values */
+    char *certificate;                                  /* NULL: the system's authorities */
+    char *client_certificate;                           /* both or none */
     char *client_key;
     uint32_t timeout_ms; /* 0: no limit */
 
@@ -27,6 +29,10 @@ struct clew__otlp_settings {
     uint64_t max_request_bytes;
     char *user_agent; /* whole */
     char *socket;     /* path of a Unix socket; NULL: host and port */
+
+    /* Where it sends to, for metrics: a host, or the path of a socket; port 0: none. */
+    char server_address[CLEW__OTLP_SERVER_MAX];
+    uint16_t server_port;
 
     /* For gRPC alone. Its headers are lower case, and those that end in -bin base64. */
     char *host; /* name or address, without brackets */

@@ -157,6 +157,22 @@ static int choose(struct clew__otlp_settings *settings, const struct clew__sourc
                              : clew__settings_copy(&settings->url, clew__slice_text(endpoint->url));
 }
 
+static void name_server(struct clew__otlp_settings *settings) {
+    struct clew__url url;
+    struct clew__slice name = {NULL, 0};
+    if (settings->socket) {
+        name = clew__slice_text(settings->socket);
+    } else if (is_grpc(settings)) {
+        name = clew__slice_text(settings->host);
+        settings->server_port = settings->port;
+    } else if (clew__endpoint_read(clew__slice_text(settings->url), &url) == CLEW__ENDPOINT_OK) {
+        bool tls = clew__endpoint_is_https(clew__slice_text(settings->url));
+        name = without_brackets(url.host);
+        settings->server_port = url.port_number ? url.port_number : tls ? PORT_OF_HTTPS : PORT_OF_HTTP;
+    }
+    snprintf(settings->server_address, sizeof settings->server_address, "%.*s", (int)name.size, name.data);
+}
+
 int clew__settings_endpoint(struct clew__otlp_settings *settings, const clew_otlp_options *options) {
     struct clew__sources sources = CLEW__SOURCES(settings->signal, "endpoint", options->endpoint, "ENDPOINT");
     bool insecure =
@@ -166,7 +182,9 @@ int clew__settings_endpoint(struct clew__otlp_settings *settings, const clew_otl
         return CLEW_ENOMEM;
     int error = choose(settings, &sources, insecure, endpoint);
     clew_memory_release(endpoint);
-    if (error == CLEW_OK)
+    if (error == CLEW_OK) {
         hint_at_port(settings);
+        name_server(settings);
+    }
     return error;
 }

@@ -287,7 +287,7 @@ static bool is_reserved(struct clew__slice name) {
     static const char *const names[] = {
         "Content-Type", "Content-Length", "Content-Encoding", "Transfer-Encoding",
         "Connection",   "Expect",         "Upgrade",          "TE",
-        "Trailer",      "Keep-Alive"};
+        "Trailer",      "Keep-Alive",     "Accept-Encoding"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strlen(names[i]) == name.size && strncasecmp(names[i], name.data, name.size) == 0)
             return true;

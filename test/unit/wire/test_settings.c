@@ -470,6 +470,26 @@ Test(settings, unix_sockets_are_endpoints_of_both_protocols) {
     done();
 }
 
+static void check_server(const char *protocol, const char *endpoint, const char *address, uint16_t port) {
+    env("PROTOCOL", protocol);
+    env("TRACES_ENDPOINT", endpoint);
+    make(NULL);
+    cr_expect_str_eq(settings.server_address, address, "%s", endpoint);
+    cr_expect_eq(settings.server_port, port, "%s: %u", endpoint, settings.server_port);
+    clew__otlp_settings_fini(&settings);
+}
+
+Test(settings, server_of_the_metrics_is_the_host_of_the_endpoint_with_its_port) {
+    check_server("http/protobuf", "http://user:secret@c:4318/v1/traces?key=1", "c", 4318);
+    check_server("http/json", "https://c", "c", 443);
+    check_server("http/protobuf", "http://[::1]/", "::1", 80);
+    check_server("grpc", "https://[2001:db8::1]", "2001:db8::1", 443);
+    check_server("grpc", "c:4317", "c", 4317);
+    check_server("grpc", "unix:///run/otel.sock", "/run/otel.sock", 0);
+    check_server("http/protobuf", "unix:///run/otel.sock", "/run/otel.sock", 0);
+    CLEW_NO_LEAKS();
+}
+
 Test(settings, path_of_a_grpc_endpoint_is_ignored_with_a_warning) {
     check_grpc("http://c:4317/v1/traces", "c", 4317, false);
     cr_assert_eq(lines_said(), 1);
