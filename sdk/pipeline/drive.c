@@ -7,7 +7,9 @@
 #include "sdk/pipeline/worker.h"
 
 #include <clew/extend.h>
+#include <errno.h>
 #include <poll.h>
+#include <time.h>
 
 /* A driver looks around this often at least: one that was replaced while it waited is gone by then. */
 #define LOOK_NANO (60 * CLEW__NANO_PER_SECOND)
@@ -18,7 +20,7 @@ static uintptr_t driver, last_driver;
 static pthread_t driver_thread;    /* while `inside` is not NULL */
 static struct clew__task *inside;  /* what the driver is in, */
 static uint64_t inside_since_nano; /* and since when */
-static uint64_t rounds;            /* of waiting */
+static uint64_t rounds;            /* of stepping and of waiting */
 
 uintptr_t clew__drive_begin(void) {
     if (driver)
@@ -159,6 +161,7 @@ bool clew__drive_step(uintptr_t self, const clew_poll *polled, uint64_t *wake) {
     bool is_driver;
     pthread_mutex_lock(&clew__drive_mutex);
     is_driver = driver == self;
+    rounds += is_driver;
     task = is_driver ? enter(tasks) : NULL;
     pthread_mutex_unlock(&clew__drive_mutex);
     while (task) {
@@ -196,10 +199,17 @@ bool clew__drive_wait(uintptr_t self, clew_poll *descriptors, size_t capacity, s
     return is_driver;
 }
 
+/* In the place of a wait that fails, for want of memory or because the program forbade it. */
+static void nap(uint64_t longest_nano) {
+    struct timespec time = {0, (long)(longest_nano < CLEW__BLIND_NANO ? longest_nano : CLEW__BLIND_NANO)};
+    nanosleep(&time, NULL);
+}
+
 void clew__drive_poll(clew_poll *descriptors, size_t count, uint64_t wake) {
     struct pollfd events[CLEW__DESCRIPTORS_MAX + 1];
     uint64_t now = clew__monotonic_nano(), longest = now + LOOK_NANO;
     struct timespec timeout = {0, 0};
+    int ready;
     wake = wake < longest ? wake : longest;
     if (wake > now) {
         timeout.tv_sec = (time_t)((wake - now) / CLEW__NANO_PER_SECOND);
@@ -212,9 +222,11 @@ void clew__drive_poll(clew_poll *descriptors, size_t count, uint64_t wake) {
         events[i + 1].events = descriptors[i].events;
         events[i + 1].revents = 0;
     }
-    if (ppoll(events, count + 1, &timeout, NULL) <= 0)
-        for (size_t i = 0; i <= count; i++)
-            events[i].revents = 0;
+    ready = ppoll(events, count + 1, &timeout, NULL);
+    if (ready < 0 && errno != EINTR && wake > now)
+        nap(wake - now);
+    for (size_t i = 0; ready <= 0 && i <= count; i++)
+        events[i].revents = 0;
     for (size_t i = 0; i < count; i++)
         descriptors[i].revents = events[i + 1].revents;
 }

@@ -5,9 +5,13 @@
 
 #include "sdk/pipeline/task.h"
 
+#include "sdk/base/clock.h"
+
 #include <pthread.h>
 
 #define CLEW__DESCRIPTORS_MAX 64
+/* How soon to look again for who cannot wait, or cannot be woken. */
+#define CLEW__BLIND_NANO (10 * CLEW__NANO_PER_MILLI)
 
 /* The worker's mutex: over the list of tasks, who drives, and what those who wait look at. */
 extern pthread_mutex_t clew__drive_mutex;
@@ -37,7 +41,7 @@ bool clew__drive_abandon(struct clew__task *task);
 bool clew__drive_forget_closed(void);
 void clew__drive_forked(void);
 
-/* How often anybody has looked what to wait for: descriptors of an earlier time are stale. */
+/* Counts whenever anybody looks what to wait for, or steps: descriptors of an earlier count are stale. */
 uint64_t clew__drive_rounds(void);
 
 /* And these want it free: one round over all tasks. False when the driver was replaced meanwhile. */

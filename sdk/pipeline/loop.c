@@ -19,9 +19,6 @@
 #include <poll.h>
 #include <stdatomic.h>
 
-/* How soon to look again while another thread drives, or without a descriptor to be woken by. */
-#define BLIND_NANO (10 * CLEW__NANO_PER_MILLI)
-
 static atomic_bool is_attached; /* written under the mutex */
 static uint64_t due;            /* when the last step wanted the next one */
 static uint64_t round_seen;     /* of waiting, that the application has the descriptors of */
@@ -108,7 +105,7 @@ static size_t wait_for_tasks(clew_poll *descriptors, size_t capacity, uint64_t *
     uint64_t step_wanted;
     size_t count = 0;
     if (!self) {
-        *wake = clew__monotonic_nano() + BLIND_NANO;
+        *wake = clew__monotonic_nano() + CLEW__BLIND_NANO;
         return 0;
     }
     step_wanted = due;
@@ -127,7 +124,7 @@ size_t clew_loop_wait(clew_poll *descriptors, size_t capacity, int *timeout_ms) 
     int saved = errno, cancel;
     uint64_t wake = UINT64_MAX;
     size_t count = 0;
-    *timeout_ms = clew__loop_is_attached() ? (int)(BLIND_NANO / CLEW__NANO_PER_MILLI) : -1;
+    *timeout_ms = clew__loop_is_attached() ? (int)(CLEW__BLIND_NANO / CLEW__NANO_PER_MILLI) : -1;
     if (!thread)
         return 0;
     if (!clew__loop_is_attached()) {
@@ -145,7 +142,7 @@ size_t clew_loop_wait(clew_poll *descriptors, size_t capacity, int *timeout_ms) 
         count = 1 + wait_for_tasks(descriptors + 1, capacity - 1, &wake);
     }
     if (capacity == 0 || clew__wake_descriptor() < 0) {
-        uint64_t blind = clew__monotonic_nano() + BLIND_NANO;
+        uint64_t blind = clew__monotonic_nano() + CLEW__BLIND_NANO;
         wake = blind < wake ? blind : wake;
     }
     *timeout_ms = milliseconds_until(wake);

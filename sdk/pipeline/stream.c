@@ -28,6 +28,7 @@ static const struct clew__task_kind stream_kind = {
     .ask = clew__stream_ask,
     .take_back = clew__stream_take_back,
     .abandon = clew__stream_abandon,
+    .give_up = clew__stream_give_up,
     .bury = clew__stream_bury,
     .forked = clew__stream_after_fork_in_child,
 };
@@ -371,10 +372,12 @@ bool clew__stream_offer(struct clew__stream *stream, struct clew__thread *thread
 
 void clew__stream_stage(struct clew__stream *stream) {
     clew__lock_acquire(&clew__stream_lock);
-    while (stream->head && stream->staged_spans < stream->options.max_export_batch_size) {
+    while (stream->head && !stream->is_given_up &&
+           stream->staged_spans < stream->options.max_export_batch_size) {
         struct clew__chunk *chunk = stream->head;
-        if (stream->staged && stream->staged->epoch != chunk->epoch)
+        if (stream->staged && stream->staged_epoch != chunk->epoch)
             break;
+        stream->staged_epoch = chunk->epoch;
         stream->head = chunk->next;
         if (!stream->head)
             stream->tail = NULL;
@@ -389,9 +392,9 @@ void clew__stream_stage(struct clew__stream *stream) {
     clew__lock_release(&clew__stream_lock);
 }
 
-void clew__stream_unstage(struct clew__stream *stream, uint32_t spans) {
-    uint32_t epoch = stream->staged->epoch;
+bool clew__stream_unstage(struct clew__stream *stream, uint32_t spans) {
     uint64_t bytes = 0;
+    bool is_ours;
     while (stream->staged && stream->staged->begin >= stream->staged->end) {
         struct clew__chunk *chunk = stream->staged;
         stream->staged = chunk->next;
@@ -409,17 +412,21 @@ void clew__stream_unstage(struct clew__stream *stream, uint32_t spans) {
     }
     clew__lock_acquire(&clew__stream_lock);
     stream->bytes -= bytes;
-    stream->credits += spans;
-    stream->staged_spans -= spans;
-    stream->in_flight_epoch = epoch;
-    atomic_fetch_sub_explicit(&stream->queued, spans, memory_order_relaxed);
-    atomic_store_explicit(&stream->in_flight_count, spans, memory_order_relaxed);
+    is_ours = !stream->is_given_up;
+    if (is_ours) {
+        stream->credits += spans;
+        stream->staged_spans -= spans;
+        stream->in_flight_epoch = stream->staged_epoch;
+        atomic_fetch_sub_explicit(&stream->queued, spans, memory_order_relaxed);
+        atomic_store_explicit(&stream->in_flight_count, spans, memory_order_relaxed);
+    }
     clew__lock_release(&clew__stream_lock);
+    return is_ours;
 }
 
 void clew__stream_conclude(struct clew__stream *stream, const uint64_t fates[CLEW__FATES]) {
     clew__lock_acquire(&clew__stream_lock);
-    for (int fate = 0; fate < CLEW__FATES; fate++)
+    for (int fate = 0; fate < CLEW__FATES && !stream->is_given_up; fate++)
         clew__stream_settle(stream, stream->in_flight_epoch, (enum clew__fate)fate, fates[fate]);
     atomic_store_explicit(&stream->in_flight_count, 0, memory_order_relaxed);
     clew__lock_release(&clew__stream_lock);
@@ -441,13 +448,18 @@ void clew__stream_settle_chunks(struct clew__stream *stream, bool has_fates) {
 }
 
 /* A flush that comes now waits for them, one that is under way does not. */
-void clew__stream_take_recovered(struct clew__stream *stream, uint32_t spans) {
+bool clew__stream_take_recovered(struct clew__stream *stream, uint32_t spans) {
+    bool is_ours;
     clew__lock_acquire(&clew__stream_lock);
-    stream->in_flight_epoch = stream->epoch;
-    stream->is_epoch_used = true;
-    atomic_fetch_add_explicit(&stream->recovered, spans, memory_order_relaxed);
-    atomic_store_explicit(&stream->in_flight_count, spans, memory_order_relaxed);
+    is_ours = !stream->is_given_up;
+    if (is_ours) {
+        stream->in_flight_epoch = stream->epoch;
+        stream->is_epoch_used = true;
+        atomic_fetch_add_explicit(&stream->recovered, spans, memory_order_relaxed);
+        atomic_store_explicit(&stream->in_flight_count, spans, memory_order_relaxed);
+    }
     clew__lock_release(&clew__stream_lock);
+    return is_ours;
 }
 
 /* Takes the whole queue, spans settled as dropped. Caller holds the lock. */

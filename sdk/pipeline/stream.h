@@ -39,7 +39,9 @@ struct clew__stream {
     bool is_epoch_used;    /* there are such chunks */
     bool is_calling;       /* the worker is inside the exporter */
     bool is_abandoned;     /* it never came back, and the stream was closed without it */
-    uint32_t staged_spans; /* of `queued`: in the worker's own list */
+    bool is_given_up;      /* what the worker has in hand was booked without it */
+    uint32_t staged_spans; /* of `queued`: in the worker's own list, */
+    uint32_t staged_epoch; /* all of one epoch */
     uint64_t bytes;        /* of chunks, wherever they are */
     struct clew__ticket *tickets;
     uint32_t in_flight_epoch;
@@ -104,15 +106,15 @@ int clew__stream_flush_exporter(struct clew__stream *stream, uint32_t timeout_ms
 void clew__stream_stats(struct clew__stream *stream, clew_pipeline_stats *out);
 
 /* The queue as the worker takes from it: moves up to a batch of one epoch to the worker's own list; frees
- * what of that was read, gives its room back, and counts its spans as in flight; gives those their fates, by
- * their numbers. */
+ * what of that was read, gives its room back, and counts its spans as in flight (false: they were given up
+ * and are not to be sent); gives those their fates, by their numbers. */
 void clew__stream_stage(struct clew__stream *stream);
-void clew__stream_unstage(struct clew__stream *stream, uint32_t spans);
+bool clew__stream_unstage(struct clew__stream *stream, uint32_t spans);
 void clew__stream_conclude(struct clew__stream *stream, const uint64_t fates[CLEW__FATES]);
 /* What was in flight has its fates, or was not delivered: what it was copied out of goes. */
 void clew__stream_settle_chunks(struct clew__stream *stream, bool has_fates);
-/* Counts spans of a dead process as offered and in flight. */
-void clew__stream_take_recovered(struct clew__stream *stream, uint32_t spans);
+/* Counts spans of a dead process as offered and in flight; false: the stream was given up. */
+bool clew__stream_take_recovered(struct clew__stream *stream, uint32_t spans);
 /* Drops what is queued and not staged; returns how many spans that were. */
 uint64_t clew__stream_drop_queue(struct clew__stream *stream);
 /* Whether a flush has asked for something that is still queued. */
@@ -120,6 +122,9 @@ bool clew__stream_is_asked(struct clew__stream *stream);
 
 /* Books `spans` of an epoch, for the totals and for those who wait for them. Caller holds the lock. */
 void clew__stream_settle(struct clew__stream *stream, uint32_t epoch, enum clew__fate fate, uint64_t spans);
+/* Books what the worker has in hand as it will not: in flight is unknown, staged was not sent. From then on
+ * its own counts are nobody's. Caller holds the lock. */
+void clew__stream_settle_in_hand(struct clew__stream *stream);
 
 /* The worker's side. */
 void clew__stream_step(struct clew__task *task, const clew_poll *polled, size_t count, uint64_t now,
@@ -131,6 +136,7 @@ void clew__stream_bury(struct clew__task *task);
 void clew__stream_ask(struct clew__task *task, struct clew__ticket *ticket, uint64_t deadline);
 void clew__stream_take_back(struct clew__task *task, struct clew__ticket *ticket);
 bool clew__stream_abandon(struct clew__task *task);
+void clew__stream_give_up(struct clew__task *task);
 
 /* Locks around a fork, and the child's repair. */
 void clew__stream_before_fork(void);

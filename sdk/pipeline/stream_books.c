@@ -47,6 +47,16 @@ void clew__stream_settle(struct clew__stream *stream, uint32_t epoch, enum clew_
         }
 }
 
+void clew__stream_settle_in_hand(struct clew__stream *stream) {
+    uint32_t in_flight = atomic_exchange(&stream->in_flight_count, 0), staged = stream->staged_spans;
+    stream->is_given_up = true;
+    stream->staged_spans = 0;
+    stream->credits += staged;
+    atomic_fetch_sub(&stream->queued, staged);
+    clew__stream_settle(stream, stream->in_flight_epoch, CLEW__FATE_UNKNOWN, in_flight);
+    clew__stream_settle(stream, stream->staged_epoch, CLEW__FATE_DROPPED_SHUTDOWN, staged);
+}
+
 /* ---- who waits ---- */
 
 void clew__stream_ask(struct clew__task *task, struct clew__ticket *ticket, uint64_t deadline) {
@@ -99,11 +109,20 @@ static void spool_stats(struct clew__stream *stream, clew_spool_stats *out) {
     atomic_fetch_sub(&stream->visitors, 1);
 }
 
+/* Nobody will export what is queued. */
+static bool is_over(struct clew__stream *stream) {
+    bool is_given_up;
+    clew__lock_acquire(&clew__stream_lock);
+    is_given_up = stream->is_given_up;
+    clew__lock_release(&clew__stream_lock);
+    return is_given_up || atomic_load_explicit(&stream->task.phase, memory_order_acquire) == CLEW__CLOSED;
+}
+
 void clew__stream_stats(struct clew__stream *stream, clew_pipeline_stats *out) {
     uint64_t uncounted, recovered, fates[CLEW__FATES];
     /* What threads hold counts as pending; what was appended behind the back of a close is dropped here. */
     clew__stream_collect(stream, 0);
-    if (atomic_load_explicit(&stream->task.phase, memory_order_acquire) == CLEW__CLOSED)
+    if (is_over(stream))
         clew__stream_drop_queue(stream);
     out->name = stream->exporter.name;
     spool_stats(stream, &out->spool);
@@ -170,7 +189,7 @@ void clew__stream_after_fork_in_child(struct clew__task *task) {
     for (struct clew__ticket *ticket = stream->tickets; ticket; ticket = ticket->next)
         atomic_store(&ticket->open, 0);
     stream->tickets = NULL;
-    stream->is_calling = stream->is_under_way = false;
+    stream->is_calling = stream->is_under_way = stream->is_given_up = false;
     atomic_store(&stream->wants_room, false);
     atomic_store(&stream->visitors, 0);
     stream->last_tick = clew__monotonic_nano();

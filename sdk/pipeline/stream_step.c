@@ -43,22 +43,24 @@ static bool is_back(struct clew__stream *stream) {
 
 bool clew__stream_abandon(struct clew__task *task) {
     struct clew__stream *stream = (struct clew__stream *)task;
-    uint32_t in_flight, staged;
     bool is_stuck;
     clew__lock_acquire(&clew__stream_lock);
     is_stuck = stream->is_calling;
     if (is_stuck) {
         stream->is_abandoned = true;
-        in_flight = atomic_exchange(&stream->in_flight_count, 0);
-        staged = stream->staged_spans;
-        clew__stream_settle(stream, stream->in_flight_epoch, CLEW__FATE_UNKNOWN, in_flight);
-        if (staged)
-            clew__stream_settle(stream, stream->staged->epoch, CLEW__FATE_DROPPED_SHUTDOWN, staged);
-        atomic_fetch_sub(&stream->queued, staged);
-        stream->staged_spans = 0;
+        clew__stream_settle_in_hand(stream);
     }
     clew__lock_release(&clew__stream_lock);
     return is_stuck;
+}
+
+/* The worker frees what it holds, and closes the exporter, when it comes to it. */
+void clew__stream_give_up(struct clew__task *task) {
+    struct clew__stream *stream = (struct clew__stream *)task;
+    clew__lock_acquire(&clew__stream_lock);
+    clew__stream_settle_in_hand(stream);
+    clew__lock_release(&clew__stream_lock);
+    clew__stream_drop_queue(stream);
 }
 
 static void let_go_of_files(struct clew__stream *stream) {
@@ -181,6 +183,14 @@ static enum begun start(struct clew__stream *stream, uint64_t now) {
     return BEGUN;
 }
 
+/* What was built is not to be sent: it was booked as dropped meanwhile. */
+static void let_go_of_request(struct clew__stream *stream) {
+    struct clew__outgoing *built = stream->in_flight;
+    stream->in_flight = NULL;
+    clew__outgoing_unref(built);
+    clew__stream_settle_chunks(stream, !clew__crash_keeps_undelivered());
+}
+
 static enum begun begin(struct clew__stream *stream, uint64_t now) {
     clew__stream_stage(stream);
     if (!stream->staged)
@@ -191,7 +201,10 @@ static enum begun begin(struct clew__stream *stream, uint64_t now) {
         drop_first_chunk(stream);
         return BEGUN;
     }
-    clew__stream_unstage(stream, (uint32_t)stream->in_flight->batch.count);
+    if (!clew__stream_unstage(stream, (uint32_t)stream->in_flight->batch.count)) {
+        let_go_of_request(stream);
+        return NOTHING_TO_BEGIN;
+    }
     return start(stream, now);
 }
 
@@ -206,8 +219,12 @@ static enum begun begin_recovered(struct clew__stream *stream, uint64_t now, uin
         clew__leftovers_concluded(stream->leftovers, 0, false);
         return NOTHING_TO_BEGIN;
     }
+    if (!clew__stream_take_recovered(stream, (uint32_t)spans)) {
+        let_go_of_request(stream);
+        clew__leftovers_concluded(stream->leftovers, 0, false);
+        return NOTHING_TO_BEGIN;
+    }
     stream->in_flight_recovered = true;
-    clew__stream_take_recovered(stream, (uint32_t)spans);
     return start(stream, now);
 }
 

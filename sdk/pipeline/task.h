@@ -59,6 +59,9 @@ struct clew__task_kind {
      * left a fate, so that the task counts as closed. False when no exporter is being called: then it is not
      * stuck. Caller holds the worker's mutex. */
     bool (*abandon)(struct clew__task *task);
+    /* No thread was given time to finish, and a close waits no longer: gives everything that is left a fate.
+     * The task still closes by `step`, but counts nothing more. Without the worker's mutex; may be NULL. */
+    void (*give_up)(struct clew__task *task);
     /* The thread has come back to an abandoned task, and is the only one in it: frees what is left. */
     void (*bury)(struct clew__task *task);
     /* In the child of a fork, single-threaded; must not allocate. */

@@ -23,7 +23,6 @@
 #define STUCK_NANO CLEW__NANO_PER_SECOND
 #define PREPARE_ROUNDS 1000u
 /* Threads that record try this often to start a worker that could not be started. */
-#define BLIND_NANO (10 * CLEW__NANO_PER_MILLI)
 #define RETRY_NANO CLEW__NANO_PER_SECOND
 /* Exporters count milliseconds: what ends this close to the deadline ended because of it. */
 #define ROUNDING_NANO (5 * CLEW__NANO_PER_MILLI)
@@ -77,15 +76,19 @@ static bool goes_on(uintptr_t self) {
     return goes;
 }
 
-/* Waits for whatever comes. Without a descriptor to be woken by it looks again soon. */
-static void watch(clew_poll *descriptors, size_t count, uint64_t wake) {
-    uint64_t soon = clew__monotonic_nano() + BLIND_NANO;
+/* Waits for whatever comes. Without a descriptor to be woken by it looks again soon. Who was replaced
+ * meanwhile leaves the wake-up to the one it is meant for. */
+static void watch(uintptr_t self, clew_poll *descriptors, size_t count, uint64_t wake) {
+    uint64_t soon = clew__monotonic_nano() + CLEW__BLIND_NANO;
     int error;
     pthread_mutex_lock(&clew__drive_mutex);
     error = clew__wake_make();
     pthread_mutex_unlock(&clew__drive_mutex);
     clew__drive_poll(descriptors, count, error && soon < wake ? soon : wake);
-    clew__wake_hear();
+    pthread_mutex_lock(&clew__drive_mutex);
+    if (clew__drive_is(self))
+        clew__wake_hear();
+    pthread_mutex_unlock(&clew__drive_mutex);
 }
 
 static void *worker_thread(void *argument) {
@@ -99,7 +102,7 @@ static void *worker_thread(void *argument) {
         if (!clew__drive_step(self, has_polled ? descriptors : NULL, &wake) ||
             !clew__drive_wait(self, descriptors, CLEW__DESCRIPTORS_MAX, &count, &wake) || !goes_on(self))
             return NULL;
-        watch(descriptors, count, wake);
+        watch(self, descriptors, count, wake);
         has_polled = true;
     }
 }
@@ -181,7 +184,8 @@ struct wish {
     struct clew__ticket tickets[CLEW__TASKS_MAX];
     size_t count;
     bool is_close;
-    bool is_late; /* a close that had to do without the thread that was stuck */
+    bool is_late;     /* a close that had to do without the thread that was stuck, */
+    bool is_given_up; /* or that got no time from the machine */
 };
 
 static bool is_fulfilled(struct wish *wish) {
@@ -221,7 +225,8 @@ static void drive_for(struct wish *wish, uintptr_t self, uint64_t until) {
             break;
         is_driver = is_driver && clew__drive_wait(self, descriptors, CLEW__DESCRIPTORS_MAX, &count, &wake);
         if (is_driver)
-            watch(descriptors, count, earlier(wake, until));
+            watch(self, descriptors, count,
+                  earlier(wake, earlier(until, clew__monotonic_nano() + STUCK_NANO)));
         has_polled = true;
     }
     clew__quiet_end(&quiet);
@@ -270,6 +275,25 @@ static bool rescue(struct wish *wish) {
     return is_open && is_replaced;
 }
 
+/* A close that waits no longer leaves nothing without a fate. */
+static void give_up(struct wish *wish) {
+    for (size_t i = 0; i < wish->count; i++) {
+        struct clew__task *task = wish->tasks[i];
+        if (atomic_load(&task->phase) == CLEW__CLOSED || !task->kind->give_up)
+            continue;
+        task->kind->give_up(task);
+        wish->is_given_up = true;
+    }
+}
+
+static void say_late(const struct wish *wish) {
+    if (wish->is_given_up)
+        clew_log(CLEW_LOG_WARN, "worker",
+                 "the worker was given no time before the deadline: what was left counts as not delivered");
+    else if (wish->is_late)
+        clew_log(CLEW_LOG_WARN, "worker", "an exporter has not come back in time and is left behind");
+}
+
 void clew__worker_unstick(void) {
     static _Atomic uint64_t next_look;
     uint64_t now = clew__monotonic_nano();
@@ -306,7 +330,7 @@ static void add_outcome(struct clew__outcome *sum, const struct clew__outcome *o
 }
 
 static struct clew__worker_result take_back(struct wish *wish, uint64_t deadline) {
-    struct clew__worker_result result = {.in_time = !wish->is_late};
+    struct clew__worker_result result = {.in_time = !wish->is_late && !wish->is_given_up};
     for (size_t i = 0; i < wish->count; i++) {
         struct clew__ticket *ticket = &wish->tickets[i];
         wish->tasks[i]->kind->take_back(wish->tasks[i], ticket);
@@ -350,9 +374,10 @@ static struct clew__worker_result finish(struct clew__task *const *asked, size_t
            clew__monotonic_nano() < patience)
         wait_for_change(patience);
     pthread_mutex_unlock(&clew__drive_mutex);
+    if (is_close && !is_own)
+        give_up(&wish);
     result = take_back(&wish, deadline);
-    if (wish.is_late)
-        clew_log(CLEW_LOG_WARN, "worker", "an exporter has not come back in time and is left behind");
+    say_late(&wish);
     clew__cancel_allow(cancel);
     return result;
 }

@@ -37,9 +37,22 @@
 /* ---- names ---- */
 
 static int (*real_getaddrinfo)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
-static atomic_int
-    name_server; /* of test.invalid: 0 answers 127.0.0.1, 1 is silent for long, 2 knows it not */
+static atomic_int name_server; /* of test.invalid: 0 answers 127.0.0.1, 1 is silent for long, 2 knows it not,
+                                  3 knows another address, `first_answer`, before that one */
+static struct sockaddr_in first_answer;
 static atomic_uint questions;
+
+/* In front of the list; both parts stay freeaddrinfo()'s. */
+static int put_first(const struct addrinfo *hints, struct addrinfo **list) {
+    struct addrinfo *first;
+    int error = real_getaddrinfo("127.0.0.1", NULL, hints, &first);
+    if (error)
+        return error;
+    memcpy(first->ai_addr, &first_answer, sizeof first_answer);
+    first->ai_next = *list;
+    *list = first;
+    return 0;
+}
 
 int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **out) {
     if (!node || strcmp(node, "test.invalid") != 0 || hints->ai_flags & AI_NUMERICHOST)
@@ -49,7 +62,10 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
         return EAI_NONAME;
     while (atomic_load(&name_server) == 1)
         poll(NULL, 0, 10);
-    return real_getaddrinfo("127.0.0.1", service, hints, out);
+    int error = real_getaddrinfo("127.0.0.1", service, hints, out);
+    if (error == 0 && atomic_load(&name_server) == 3)
+        error = put_first(hints, out);
+    return error;
 }
 
 /* ---- driving ---- */
@@ -772,6 +788,65 @@ static void names(void) {
     receiver_stop(receiver);
 }
 
+/* ---- addresses ---- */
+
+/* A socket that connections are not answered on: its backlog is full, and the system drops the next SYN.
+ * Returns whether that is so. */
+static bool make_deaf(int sockets[3], struct sockaddr_in *name) {
+    socklen_t size = sizeof *name;
+    struct pollfd last;
+    *name = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    sockets[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bind(sockets[0], (struct sockaddr *)name, sizeof *name) != 0 || listen(sockets[0], 0) != 0 ||
+        getsockname(sockets[0], (struct sockaddr *)name, &size) != 0)
+        abort();
+    for (int i = 1; i < 3; i++) {
+        sockets[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        connect(sockets[i], (struct sockaddr *)name, sizeof *name);
+    }
+    last = (struct pollfd){sockets[2], POLLOUT, 0};
+    return poll(&last, 1, 100) == 0;
+}
+
+static void an_address_gives_way_to_the_next(void) {
+    struct receiver *receiver = receiver_start(&(struct receiver_options){.mode = RECEIVER_HEALTHY});
+    struct clew__otlp_settings settings = settings_to(receiver_port(receiver));
+    struct clew__transport *transport;
+    struct run run;
+    int sockets[3];
+    bool deaf = make_deaf(sockets, &first_answer);
+    settings.host = (char *)(uintptr_t) "test.invalid";
+    atomic_store(&name_server, 3);
+    transport = clew__grpc_new(&settings);
+    run = call(transport, &small, 1000);
+    if (deaf)
+        tap_ok(run.result.accepted && run.elapsed_ms >= 450 && run.elapsed_ms < 1000,
+               "an address that does not answer has its share of the time, then the next has its turn: %s, "
+               "%u ms",
+               run.result.reason, run.elapsed_ms);
+    else
+        tap_skip("an address that does not answer", "this system answers beyond the backlog");
+    receiver_set_mode(receiver, RECEIVER_RESET);
+    call(transport, &small, 1000); /* loses the connection */
+    receiver_set_mode(receiver, RECEIVER_HEALTHY);
+    atomic_store(&name_server, 2);
+    run = call(transport, &small, 1000);
+    tap_ok(run.result.accepted && run.elapsed_ms < 450,
+           "the one that answered is the first the next time: %s, %u ms", run.result.reason, run.elapsed_ms);
+    transport->kind->destroy(transport);
+    for (int i = 0; i < 3; i++)
+        close(sockets[i]);
+
+    atomic_store(&name_server, 3); /* nobody listens there any more */
+    transport = clew__grpc_new(&settings);
+    run = call(transport, &small, 1000);
+    tap_ok(run.result.accepted && run.elapsed_ms < 450, "one that refuses gives way at once: %s, %u ms",
+           run.result.reason, run.elapsed_ms);
+    transport->kind->destroy(transport);
+    atomic_store(&name_server, 0);
+    receiver_stop(receiver);
+}
+
 /* ---- proxies in front of the receiver: a Unix socket, TLS ---- */
 
 static struct receiver *behind;
@@ -1136,6 +1211,7 @@ int main(void) {
     stopped();
     silent_connection_is_not_kept();
     names();
+    an_address_gives_way_to_the_next();
     unix_socket();
     behind = receiver_start(&(struct receiver_options){.mode = RECEIVER_HEALTHY});
     if (make_certificates())

@@ -124,6 +124,30 @@ static void bytes_make_the_oldest_give_way_too(void) {
     clew_provider_shutdown(provider, 5000);
 }
 
+/* The budget of the process, which nothing but this queue uses up. */
+static void the_budget_makes_the_oldest_give_way_too(void) {
+    struct gated gated = {.is_open = false};
+    clew_batch_options options = oldest_gives_way(1000000, 512);
+    clew_provider *provider;
+    clew_stats_data data;
+    int64_t number = 0;
+    options.max_queue_bytes = 0;
+    provider = gated_provider(&gated, 0, &options);
+    clew_set_memory_limit(UINT64_C(1) << 20);
+    make_spans(provider, 30000, &number);
+    data = books_of(provider);
+    tap_ok(data.pipelines[0].dropped_memory > 0 && data.pipelines[0].pending > 0 &&
+               data.memory_used <= 1 << 20,
+           "%lu of 30000 spans exceed the memory limit, %lu wait",
+           (unsigned long)data.pipelines[0].dropped_memory, (unsigned long)data.pipelines[0].pending);
+    atomic_store(&gated.is_open, true);
+    clew_provider_flush(provider, 20000);
+    tap_ok(gated.last == number - 1 && books_balance(provider),
+           "the newest arrive when the limit is reached, and the books balance");
+    clew_set_memory_limit(UINT64_C(64) << 20);
+    clew_provider_shutdown(provider, 5000);
+}
+
 static clew_provider *shared;
 static atomic_bool done;
 
@@ -179,6 +203,7 @@ int main(void) {
     the_oldest_give_way();
     a_flush_returns_when_all_it_waits_for_is_dropped();
     bytes_make_the_oldest_give_way_too();
+    the_budget_makes_the_oldest_give_way_too();
     books_hold_while_threads_push_each_other_out();
     return tap_done();
 }
