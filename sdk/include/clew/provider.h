@@ -96,8 +96,9 @@ typedef struct clew_delivery {
 CLEW_API clew_delivery clew_provider_flush(clew_provider *provider, uint32_t timeout_ms);
 
 /** Flushes, then ends the provider's pipelines and frees what they hold; at the deadline what is under way is
- *  cancelled and counted, and an exporter that does not come back is left behind, to be destroyed if it ever
- * does. Spans that end later are counted as dropped. The second call answers CLEW_ESHUTDOWN. */
+ * cancelled and counted, and an exporter that does not come back is left behind, to be destroyed if it ever
+ * does; so is one whose thread was given no processor in time. Nothing is pending afterwards. Spans that end
+ * later are counted as dropped. The second call answers CLEW_ESHUTDOWN. */
 CLEW_API clew_delivery clew_provider_shutdown(clew_provider *provider, uint32_t timeout_ms);
 
 CLEW_END_DECLS
