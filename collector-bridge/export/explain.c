@@ -76,6 +76,18 @@ static void explain_late(const struct clew__http *http, char *reason, size_t siz
         say(reason, size, "no answer within %llu ms from %s", waited, shown);
 }
 
+/* A server with TLS 1.3 that refuses a certificate, or wants one, may be gone before libcurl reads its alert:
+ * what libcurl reports then is that the first request on the connection could not be sent or answered. */
+static bool may_be_about_our_certificate(const struct clew__http *http, CURLcode code) {
+    curl_off_t hands_shaken = 0;
+    long connects = 0;
+    if (code != CURLE_SEND_ERROR && code != CURLE_RECV_ERROR)
+        return false;
+    curl_easy_getinfo(http->easy, CURLINFO_APPCONNECT_TIME_T, &hands_shaken);
+    curl_easy_getinfo(http->easy, CURLINFO_NUM_CONNECTS, &connects);
+    return hands_shaken > 0 && connects > 0;
+}
+
 enum clew__transport_end clew__http_explain(const struct clew__http *http, CURLcode code, char *reason,
                                             size_t size) {
     const char *shown = http->base.settings->shown;
@@ -133,7 +145,12 @@ enum clew__transport_end clew__http_explain(const struct clew__http *http, CURLc
         say(reason, size, "what %s answers is not HTTP/1.1; is it a port for OTLP/gRPC?", shown);
         return CLEW__TRANSPORT_GARBAGE;
     default:
-        say(reason, size, "connection to %s lost: %s", shown, text);
+        if (may_be_about_our_certificate(http, code))
+            say(reason, size, "%s hangs up after the TLS handshake: %s", shown,
+                http->base.settings->client_key ? "is our client certificate refused?"
+                                                : "does it want a client certificate?");
+        else
+            say(reason, size, "connection to %s lost: %s", shown, text);
         return CLEW__TRANSPORT_BROKEN;
     }
 }

@@ -7,9 +7,12 @@
 static struct clew__otlp_settings settings = {.shown = "https://there"};
 
 static enum clew__transport_end explain(CURLcode code, const char *error, char *reason, size_t size) {
-    struct clew__http http = {.base.settings = &settings};
+    struct clew__http http = {.base.settings = &settings, .easy = curl_easy_init()};
+    enum clew__transport_end end;
     snprintf(http.error, sizeof http.error, "%s", error);
-    return clew__http_explain(&http, code, reason, size);
+    end = clew__http_explain(&http, code, reason, size);
+    curl_easy_cleanup(http.easy);
+    return end;
 }
 
 Test(explain, alert_about_certificates_is_final_also_after_the_handshake) {
