@@ -125,11 +125,11 @@ static int send_all(const struct job *job, const char *path, struct clew__recove
     return report_end(path, sent, clew__recovery_damaged(recovery), clew__recovery_pid(recovery));
 }
 
-static int recover_opened(const struct job *job, const char *path, int descriptor) {
+static int recover_opened(const struct job *job, const char *path, const struct clew__descriptor *file) {
     struct clew__recovery *recovery = NULL;
     bool done = false;
     int status = CLEW__EXIT_INPUT;
-    switch (clew__recovery_open(descriptor, &recovery)) {
+    switch (clew__recovery_open(file->fd, &recovery)) {
     case CLEW__RECOVERY_OK:
         status = send_all(job, path, recovery, &done);
         break;
@@ -149,14 +149,15 @@ static int recover_opened(const struct job *job, const char *path, int descripto
     }
     clew__recovery_free(recovery);
     if (done && !job->keep)
-        clew__crash_remove(AT_FDCWD, path, descriptor);
+        clew__crash_remove(AT_FDCWD, path, file);
     return status;
 }
 
 static int recover_file(const struct job *job, const char *path) {
-    int descriptor = -1, status;
+    struct clew__descriptor file;
     uint32_t pid;
-    switch (clew__crash_open(AT_FDCWD, path, &descriptor, &pid)) {
+    int status;
+    switch (clew__crash_open(AT_FDCWD, path, &file, &pid)) {
     case CLEW__CRASH_ALIVE:
         fprintf(stderr, "clew: %s: in use: process %" PRIu32 " lives, or somebody recovers it just now\n",
                 path, pid);
@@ -167,8 +168,8 @@ static int recover_file(const struct job *job, const char *path) {
     case CLEW__CRASH_DEAD:
         break;
     }
-    status = recover_opened(job, path, descriptor);
-    close(descriptor);
+    status = recover_opened(job, path, &file);
+    clew__descriptor_close(&file);
     return status;
 }
 

@@ -53,10 +53,12 @@ void clew__buffer_reset(struct clew__writer *buffer) {
 }
 
 void clew__buffer_fini(struct clew__writer *buffer) {
-    clew_memory_release(buffer->data);
-    if (is_charged(buffer))
-        clew_budget_give(buffer->capacity);
+    const struct clew__writer own = *buffer;
+    /* Let go of first: the child of a fork in between would free it again. */
     clew__buffer_forget(buffer);
+    clew_memory_release(own.data);
+    if (is_charged(&own))
+        clew_budget_give(own.capacity);
 }
 
 uint8_t *clew__buffer_take(struct clew__writer *buffer) {

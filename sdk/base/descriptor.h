@@ -36,10 +36,11 @@ static inline bool clew__descriptor_is_ours(const struct clew__descriptor *descr
 
 /* Closes it when it is ours; there is none from then on. Preserves errno. */
 static inline void clew__descriptor_close(struct clew__descriptor *descriptor) {
-    int saved = errno;
-    if (clew__descriptor_is_ours(descriptor))
-        close(descriptor->fd);
+    int saved = errno, fd = clew__descriptor_is_ours(descriptor) ? descriptor->fd : -1;
+    /* In this order, so that the child of a fork in between does not close what has the number by then. */
     descriptor->fd = -1;
+    if (fd >= 0)
+        close(fd);
     errno = saved;
 }
 

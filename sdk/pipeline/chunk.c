@@ -125,20 +125,27 @@ uint64_t clew__chunk_block_size(struct clew__crash *crash, uint32_t capacity) {
 
 void clew__chunk_free(struct clew__chunk *chunk) {
     if (chunk && chunk->crash)
-        clew__crash_free(chunk, false);
+        clew__crash_free(chunk, chunk->is_kept);
     else if (chunk && !keep_spare(chunk))
         clew__charged_free(chunk, chunk->block_size);
 }
 
 void clew__chunk_lose(struct clew__chunk *chunk) {
     if (chunk->crash)
-        clew__crash_free(chunk, clew__crash_keeps_undelivered());
+        clew__crash_free(chunk, chunk->is_kept || clew__crash_keeps_undelivered());
     else
         clew__chunk_free(chunk);
 }
 
+/* Delivered or not, what stands behind something that is kept is kept with it: there is one mark. */
 void clew__chunk_settle(struct clew__chunk *chunk) {
-    atomic_store_explicit(&chunk->records->begin, chunk->begin, memory_order_release);
+    if (!chunk->is_kept)
+        atomic_store_explicit(&chunk->records->begin, chunk->begin, memory_order_release);
+}
+
+void clew__chunk_lose_read(struct clew__chunk *chunk) {
+    if (chunk->begin != atomic_load_explicit(&chunk->records->begin, memory_order_relaxed))
+        chunk->is_kept = clew__crash_keeps_undelivered();
 }
 
 size_t clew__chunk_need(size_t span_size) {

@@ -40,6 +40,7 @@ struct clew__chunk {
     uint32_t spans;   /* from begin to end */
     uint32_t credits; /* spans that may still be added */
     uint32_t epoch;   /* of the stream, in which it was pushed */
+    bool is_kept;     /* some of what was read was not delivered: the crash file keeps the whole */
 };
 
 /* What threads fill; chunks of these sizes are kept and used again. In a crash file, whole pages. */
@@ -58,8 +59,9 @@ uint64_t clew__chunk_block_size(struct clew__crash *crash, uint32_t capacity);
 void clew__chunk_free(struct clew__chunk *chunk);
 /* They were not delivered: at an exit without a shutdown a crash file keeps them. */
 void clew__chunk_lose(struct clew__chunk *chunk);
-/* Those that are read have their fates. */
+/* Those that are read have their fates; or were not delivered, like those of clew__chunk_lose(). */
 void clew__chunk_settle(struct clew__chunk *chunk);
+void clew__chunk_lose_read(struct clew__chunk *chunk);
 /* When nothing is exported any more. */
 void clew__chunk_free_spares(void);
 

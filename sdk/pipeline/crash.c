@@ -12,6 +12,8 @@
 #include <clew/extend.h>
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -36,9 +38,7 @@ struct clew__crash {
     uint64_t bytes;
 
     char name[CLEW__CRASH_NAME_SIZE]; /* empty: there is no file that is ours */
-    int descriptor;
-    dev_t device; /* of the descriptor, and */
-    ino_t inode;  /* which file: hosts close descriptors that are not theirs */
+    struct clew__descriptor file;
     uint8_t *base;
     _Atomic uint32_t *table; /* in the file */
     uint32_t pages, first_page;
@@ -60,6 +60,13 @@ static _Atomic uint32_t generations;
 static atomic_bool keeps_undelivered;
 static bool
     forked_inside; /* the thread that forks is in the midst of something of Clew's: a signal handler */
+
+/* A file that is being opened is not in its struct yet: the child of a fork could not let go of it, and would
+ * keep it locked as long as it lives. So a fork waits, within bounds, and nothing is opened meanwhile. */
+static struct clew__lock openings_lock = CLEW__LOCK_INIT;
+static atomic_uint openings; /* under way */
+static bool openings_locked_for_fork;
+#define FORK_ROUNDS 1000u /* of waiting: about 50 ms */
 
 /* ---- pages; the caller holds the lock ---- */
 
@@ -188,9 +195,8 @@ static bool make_books(struct clew__crash *crash) {
 }
 
 /* A new file, mapped. */
-static bool open_file(struct clew__crash *crash) {
-    int directory = clew__crash_directory(crash->directory), descriptor = -1;
-    struct stat status;
+static bool open_new(struct clew__crash *crash) {
+    int directory = clew__crash_directory_make(crash->directory), descriptor = -1;
     void *base = MAP_FAILED;
     clew_bytes bytes;
     if (directory < 0)
@@ -198,7 +204,7 @@ static bool open_file(struct clew__crash *crash) {
     descriptor = clew__crash_create(directory, crash->label, crash->bytes, crash->name);
     if (descriptor >= 0)
         base = mmap(NULL, crash->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
-    if (base == MAP_FAILED || fstat(descriptor, &status) != 0 || !make_books(crash)) {
+    if (base == MAP_FAILED || !make_books(crash)) {
         if (base != MAP_FAILED)
             munmap(base, crash->bytes);
         if (descriptor >= 0) {
@@ -211,9 +217,7 @@ static bool open_file(struct clew__crash *crash) {
         return false;
     }
     close(directory);
-    crash->descriptor = descriptor;
-    crash->device = status.st_dev;
-    crash->inode = status.st_ino;
+    crash->file = clew__descriptor_of(descriptor);
     crash->base = base;
     crash->table = (_Atomic uint32_t *)(void *)(crash->base + CLEW__CRASH_PAGE);
     write_header(crash);
@@ -223,19 +227,21 @@ static bool open_file(struct clew__crash *crash) {
     return true;
 }
 
-static void close_descriptor(struct clew__crash *crash) {
-    struct stat status;
-    if (crash->descriptor >= 0 && fstat(crash->descriptor, &status) == 0 && status.st_dev == crash->device &&
-        status.st_ino == crash->inode)
-        close(crash->descriptor);
-    crash->descriptor = -1;
+static bool open_file(struct clew__crash *crash) {
+    bool opened;
+    clew__lock_acquire(&openings_lock);
+    atomic_fetch_add(&openings, 1);
+    clew__lock_release(&openings_lock);
+    opened = open_new(crash);
+    atomic_fetch_sub(&openings, 1);
+    return opened;
 }
 
 static void remove_file(const struct clew__crash *crash) {
-    int directory = clew__crash_directory(crash->directory);
+    int directory = clew__crash_directory_open(crash->directory);
     if (directory < 0)
         return;
-    clew__crash_remove(directory, crash->name, crash->descriptor);
+    clew__crash_remove(directory, crash->name, &crash->file);
     close(directory);
 }
 
@@ -244,7 +250,7 @@ static void close_file(struct clew__crash *crash) {
     int saved = errno, cancel = clew__cancel_forbid();
     if (crash->name[0] && !crash->kept)
         remove_file(crash);
-    close_descriptor(crash);
+    clew__descriptor_close(&crash->file);
     if (crash->base)
         munmap(crash->base, crash->bytes);
     crash->base = NULL;
@@ -260,6 +266,20 @@ static struct clew__crash *give_up(struct clew__crash *crash) {
     clew_memory_release(crash->label);
     clew_memory_release(crash);
     return NULL;
+}
+
+/* The same place after the program has changed its working directory. */
+static char *copy_absolute(const char *path) {
+    char *here = path[0] == '/' ? NULL : getcwd(NULL, 0), *absolute;
+    size_t size = strlen(path) + 1, before = here ? strlen(here) + 1 : 0;
+    absolute = clew_memory_allocate(before + size);
+    if (absolute) {
+        if (here)
+            snprintf(absolute, before + 1, "%s/", here);
+        memcpy(absolute + before, path, size);
+    }
+    free(here);
+    return absolute;
 }
 
 static char *copy_service_name(const clew_resource *resource) {
@@ -280,9 +300,9 @@ struct clew__crash *clew__crash_new(const char *directory, uint64_t bytes, struc
     crash->bytes = (uint64_t)crash->pages * CLEW__CRASH_PAGE;
     crash->first_page =
         1 + (uint32_t)((crash->pages * sizeof *crash->table + CLEW__CRASH_PAGE - 1) / CLEW__CRASH_PAGE);
-    crash->descriptor = -1;
+    crash->file.fd = -1;
     crash->origin = origin;
-    crash->directory = clew_memory_copy_text(directory, strlen(directory));
+    crash->directory = copy_absolute(directory);
     crash->label = copy_service_name(origin->resource);
     if (!crash->directory || !crash->label)
         return give_up(crash);
@@ -318,11 +338,22 @@ static bool is_done_locked(struct clew__crash *crash) {
     return true;
 }
 
+/* Whoever opens a file just now finishes first. */
+static void set_retired(struct clew__crash *crash) {
+    int state = atomic_load(&crash->state);
+    for (unsigned round = 0; state != CLOSED; round++) {
+        if (state == OPENING)
+            clew__wait_a_little(round);
+        else if (atomic_compare_exchange_strong(&crash->state, &state, RETIRED))
+            return;
+        state = atomic_load(&crash->state);
+    }
+}
+
 void clew__crash_retire(struct clew__crash *crash) {
     bool done;
+    set_retired(crash);
     clew__lock_acquire(&crash->lock);
-    if (atomic_load(&crash->state) != CLOSED)
-        atomic_store(&crash->state, RETIRED);
     done = is_done_locked(crash);
     clew__lock_release(&crash->lock);
     if (done)
@@ -341,6 +372,7 @@ static void reopen(struct clew__crash *crash) {
     }
     crash->base = NULL;
     crash->shells = NULL;
+    crash->chunks = 0; /* those that the parent's threads had are nobody's */
     atomic_store(&crash->state, open_file(crash) ? OPEN : OFF);
     clew__cancel_allow(cancel);
     errno = saved;
@@ -406,6 +438,9 @@ void clew__crash_free(struct clew__chunk *chunk, bool keep) {
 void clew__crash_before_fork(void) {
     const struct clew__thread *self = clew__thread_current();
     forked_inside = self && self->inside;
+    openings_locked_for_fork = clew__lock_acquire_bounded(&openings_lock);
+    for (unsigned round = 0; atomic_load(&openings) > 0 && !forked_inside && round < FORK_ROUNDS; round++)
+        clew__wait_a_little(round);
     for (struct clew__crash *crash = atomic_load(&first); crash; crash = crash->next)
         crash->locked_for_fork = clew__lock_acquire_bounded(&crash->lock);
 }
@@ -414,6 +449,8 @@ void clew__crash_after_fork_in_parent(void) {
     for (struct clew__crash *crash = atomic_load(&first); crash; crash = crash->next)
         if (crash->locked_for_fork)
             clew__lock_release(&crash->lock);
+    if (openings_locked_for_fork)
+        clew__lock_release(&openings_lock);
 }
 
 /* The pages are the parent's, which goes on with them: ours from here on are empty ones at the same place.
@@ -421,7 +458,7 @@ void clew__crash_after_fork_in_parent(void) {
 static void inherit(struct clew__crash *crash) {
     int state = atomic_load(&crash->state);
     clew__lock_release(&crash->lock);
-    close_descriptor(crash);
+    clew__descriptor_close(&crash->file);
     crash->name[0] = '\0';
     if (crash->base && mmap(crash->base, crash->bytes, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) == MAP_FAILED)
@@ -431,6 +468,9 @@ static void inherit(struct clew__crash *crash) {
 }
 
 void clew__crash_after_fork_in_child(void) {
+    clew__lock_release(&openings_lock);
+    if (!forked_inside)
+        atomic_store(&openings, 0); /* those of threads that are gone */
     for (struct clew__crash *crash = atomic_load(&first); crash; crash = crash->next)
         inherit(crash);
 }

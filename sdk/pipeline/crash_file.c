@@ -20,16 +20,18 @@
 #define LABEL_MAX 40
 #define TRIES 8
 
-int clew__crash_directory(const char *path) {
+int clew__crash_directory_make(const char *path) {
+    if (mkdir(path, 0700) == 0 || errno == EEXIST)
+        return clew__crash_directory_open(path);
+    clew_log(CLEW_LOG_ERROR, "crash", "cannot make the directory for crash files %s: %s", path,
+             strerror(errno));
+    return -1;
+}
+
+int clew__crash_directory_open(const char *path) {
     const char *why = NULL;
     struct stat status;
-    int directory;
-    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-        clew_log(CLEW_LOG_ERROR, "crash", "cannot make the directory for crash files %s: %s", path,
-                 strerror(errno));
-        return -1;
-    }
-    directory = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int directory = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (directory < 0 || fstat(directory, &status) != 0)
         why = strerror(errno);
     else if (status.st_uid != geteuid())
@@ -66,11 +68,14 @@ bool clew__crash_is_name(const char *name) {
            memcmp(name + size - (sizeof SUFFIX - 1), SUFFIX, sizeof SUFFIX - 1) == 0;
 }
 
-/* Beyond the limit of file sizes the kernel would send a signal. */
-static int allocate_room(int descriptor, uint64_t bytes) {
+bool clew__crash_may_write(uint64_t end) {
     struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || end <= limit.rlim_cur;
+}
+
+static int allocate_room(int descriptor, uint64_t bytes) {
     int error;
-    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < bytes)
+    if (!clew__crash_may_write(bytes))
         return EFBIG;
     do {
         error = posix_fallocate(descriptor, 0, (off_t)bytes);
@@ -117,7 +122,8 @@ static uint32_t pid_of(int descriptor) {
     return header.pid;
 }
 
-enum clew__crash_open clew__crash_open(int directory, const char *name, int *descriptor, uint32_t *pid) {
+enum clew__crash_open clew__crash_open(int directory, const char *name, struct clew__descriptor *file,
+                                       uint32_t *pid) {
     const int flags = O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
     struct stat status;
     int opened = openat(directory, name, O_RDWR | flags), error = 0;
@@ -135,7 +141,7 @@ enum clew__crash_open clew__crash_open(int directory, const char *name, int *des
     else if (has_no_name(opened))
         error = ENOENT; /* recovered meanwhile */
     if (!error) {
-        *descriptor = opened;
+        *file = (struct clew__descriptor){opened, status.st_dev, status.st_ino};
         return CLEW__CRASH_DEAD;
     }
     *pid = pid_of(opened);
@@ -144,9 +150,9 @@ enum clew__crash_open clew__crash_open(int directory, const char *name, int *des
     return error == EWOULDBLOCK ? CLEW__CRASH_ALIVE : CLEW__CRASH_FAILED;
 }
 
-void clew__crash_remove(int directory, const char *name, int descriptor) {
-    struct stat named, opened;
-    if (fstatat(directory, name, &named, AT_SYMLINK_NOFOLLOW) == 0 && fstat(descriptor, &opened) == 0 &&
-        named.st_dev == opened.st_dev && named.st_ino == opened.st_ino)
+void clew__crash_remove(int directory, const char *name, const struct clew__descriptor *file) {
+    struct stat named;
+    if (fstatat(directory, name, &named, AT_SYMLINK_NOFOLLOW) == 0 && named.st_dev == file->device &&
+        named.st_ino == file->inode)
         unlinkat(directory, name, 0);
 }

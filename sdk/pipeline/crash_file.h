@@ -3,15 +3,20 @@
 #ifndef CLEW_PIPELINE_CRASH_FILE_H
 #define CLEW_PIPELINE_CRASH_FILE_H
 
-#include <stdbool.h>
+#include "sdk/base/descriptor.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
 #define CLEW__CRASH_NAME_SIZE 80
 
-/* The directory, made when missing (0700); -1, with the reason logged, when it cannot be opened, belongs to
- * somebody else, or others may write into it. */
-int clew__crash_directory(const char *path);
+/* The directory; -1, with the reason logged, when it cannot be opened, belongs to somebody else, or others
+ * may write into it. The first makes it when it is missing (0700). */
+int clew__crash_directory_make(const char *path);
+int clew__crash_directory_open(const char *path);
+
+/* Whether one may write up to there: beyond the limit of file sizes the kernel would send a signal. */
+bool clew__crash_may_write(uint64_t end);
 
 /* A new file of that size, locked and with its room on the disk allocated, so that no later write can fail;
  * -1 with the reason logged. */
@@ -26,11 +31,12 @@ enum clew__crash_open {
     CLEW__CRASH_FAILED, /* errno says why */
 };
 
-/* Opens what a dead process left. `directory` may be AT_FDCWD. `*descriptor` is set when it is dead; `*pid`
- * when it is not, 0 if unknown. */
-enum clew__crash_open clew__crash_open(int directory, const char *name, int *descriptor, uint32_t *pid);
+/* Opens what a dead process left. `directory` may be AT_FDCWD. `*file` is set when it is dead; `*pid` when it
+ * is not, 0 if unknown. */
+enum clew__crash_open clew__crash_open(int directory, const char *name, struct clew__descriptor *file,
+                                       uint32_t *pid);
 
-/* Takes the name away if it is still the file's. */
-void clew__crash_remove(int directory, const char *name, int descriptor);
+/* Takes the name away if it is still that of the file, whose descriptor somebody may have closed. */
+void clew__crash_remove(int directory, const char *name, const struct clew__descriptor *file);
 
 #endif

@@ -21,12 +21,12 @@
 
 struct leftover {
     char name[CLEW__CRASH_NAME_SIZE];
-    int descriptor; /* -1: removed */
+    struct clew__descriptor file;
     struct timespec modified;
 };
 
 struct clew__leftovers {
-    int directory;
+    struct clew__descriptor directory;
     struct leftover files[CLEW__LEFTOVERS_MAX];
     size_t count, at;
     struct clew__recovery *recovery; /* of files[at]; NULL: not opened */
@@ -35,10 +35,9 @@ struct clew__leftovers {
 };
 
 static void drop_file(struct clew__leftovers *leftovers, struct leftover *file, bool remove) {
-    if (remove)
-        clew__crash_remove(leftovers->directory, file->name, file->descriptor);
-    close(file->descriptor);
-    file->descriptor = -1;
+    if (remove && clew__descriptor_is_ours(&leftovers->directory))
+        clew__crash_remove(leftovers->directory.fd, file->name, &file->file);
+    clew__descriptor_close(&file->file);
 }
 
 static bool is_older(const struct leftover *a, const struct leftover *b) {
@@ -66,20 +65,37 @@ static void keep(struct clew__leftovers *leftovers, const struct leftover *found
     drop_file(leftovers, &surplus, true);
 }
 
+static void say_useless(const char *name, enum clew__recovery_status status) {
+    if (status == CLEW__RECOVERY_BAD)
+        clew_log(CLEW_LOG_WARN, "crash.bad", "%s is no crash file; it is left alone", name);
+    if (status == CLEW__RECOVERY_FOREIGN)
+        clew_log(CLEW_LOG_WARN, "crash.foreign",
+                 "%s was written by another version; `clew recover` of that one reads it", name);
+    if (status == CLEW__RECOVERY_FAILED)
+        clew_log(CLEW_LOG_WARN, "crash.read", "%s cannot be read: %s", name, strerror(errno));
+}
+
 static void look_at(struct clew__leftovers *leftovers, const char *name) {
+    enum clew__recovery_status recovery;
     struct leftover found;
     struct stat status;
     uint32_t pid;
     if (!clew__crash_is_name(name) ||
-        clew__crash_open(leftovers->directory, name, &found.descriptor, &pid) != CLEW__CRASH_DEAD)
+        clew__crash_open(leftovers->directory.fd, name, &found.file, &pid) != CLEW__CRASH_DEAD)
         return;
     strcpy(found.name, name);
-    if (fstat(found.descriptor, &status) != 0 || status.st_uid != geteuid()) {
-        close(found.descriptor);
+    if (fstat(found.file.fd, &status) != 0 || status.st_uid != geteuid()) {
+        clew__descriptor_close(&found.file);
         return;
     }
     found.modified = status.st_mtim;
-    keep(leftovers, &found);
+    recovery = clew__recovery_look(found.file.fd);
+    if (recovery == CLEW__RECOVERY_OK) {
+        keep(leftovers, &found);
+        return;
+    }
+    say_useless(name, recovery);
+    drop_file(leftovers, &found, recovery == CLEW__RECOVERY_EMPTY);
 }
 
 struct clew__leftovers *clew__leftovers_find(const char *path) {
@@ -90,8 +106,8 @@ struct clew__leftovers *clew__leftovers_find(const char *path) {
     if (!leftovers)
         return NULL;
     memset(leftovers, 0, sizeof *leftovers);
-    leftovers->directory = clew__crash_directory(path);
-    copy = leftovers->directory < 0 ? -1 : fcntl(leftovers->directory, F_DUPFD_CLOEXEC, 0);
+    leftovers->directory = clew__descriptor_of(clew__crash_directory_make(path));
+    copy = leftovers->directory.fd < 0 ? -1 : fcntl(leftovers->directory.fd, F_DUPFD_CLOEXEC, 0);
     listing = copy < 0 ? NULL : fdopendir(copy);
     while (listing && (entry = readdir(listing)) != NULL)
         look_at(leftovers, entry->d_name);
@@ -138,23 +154,21 @@ static void pause_now(struct clew__leftovers *leftovers, uint64_t now) {
 /* Opens the file at hand; false when it is of no use. */
 static bool open_file(struct clew__leftovers *leftovers) {
     const struct leftover *file = &leftovers->files[leftovers->at];
-    switch (clew__recovery_open(file->descriptor, &leftovers->recovery)) {
-    case CLEW__RECOVERY_OK:
+    enum clew__recovery_status status = clew__recovery_open(file->file.fd, &leftovers->recovery);
+    if (status == CLEW__RECOVERY_OK)
         return true;
-    case CLEW__RECOVERY_EMPTY:
-        next_file(leftovers, true);
-        return false;
-    case CLEW__RECOVERY_BAD:
-        clew_log(CLEW_LOG_WARN, "crash.bad", "%s is no crash file; it is left alone", file->name);
-        break;
-    case CLEW__RECOVERY_FOREIGN:
-        clew_log(CLEW_LOG_WARN, "crash.foreign",
-                 "%s was written by another version; `clew recover` of that one", file->name);
-        break;
-    case CLEW__RECOVERY_FAILED:
-        clew_log(CLEW_LOG_WARN, "crash.read", "%s cannot be read: %s", file->name, strerror(errno));
-        break;
-    }
+    say_useless(file->name, status);
+    next_file(leftovers, false);
+    return false;
+}
+
+/* Hosts close descriptors that are not theirs. What is left of the file is for the next start. */
+static bool has_file(struct clew__leftovers *leftovers) {
+    const struct leftover *file = &leftovers->files[leftovers->at];
+    if (clew__descriptor_is_ours(&file->file))
+        return true;
+    clew_log(CLEW_LOG_WARN, "crash.closed", "%s was closed by the program; the next start goes on with it",
+             file->name);
     next_file(leftovers, false);
     return false;
 }
@@ -168,13 +182,13 @@ bool clew__leftovers_next(struct clew__leftovers *leftovers, uint64_t now, clew_
                 *wake = leftovers->pause_until;
             return false;
         }
-        if (!leftovers->recovery && !open_file(leftovers))
+        if (!has_file(leftovers) || (!leftovers->recovery && !open_file(leftovers)))
             continue;
         if (clew__recovery_next(leftovers->recovery, REQUEST_BYTES, REQUEST_SPANS, request, spans, &failed))
             return true;
         if (failed)
             pause_now(leftovers, now);
-        else
+        else if (has_file(leftovers))
             next_file(leftovers, true);
     }
     return false;
@@ -202,10 +216,7 @@ void clew__leftovers_free(struct clew__leftovers *leftovers) {
 
 void clew__leftovers_forget(struct clew__leftovers *leftovers) {
     for (size_t i = leftovers->at; i < leftovers->count; i++)
-        if (leftovers->files[i].descriptor >= 0)
-            close(leftovers->files[i].descriptor);
+        clew__descriptor_close(&leftovers->files[i].file);
     leftovers->count = leftovers->at = 0;
-    if (leftovers->directory >= 0)
-        close(leftovers->directory);
-    leftovers->directory = -1;
+    clew__descriptor_close(&leftovers->directory);
 }

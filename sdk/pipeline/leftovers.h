@@ -12,7 +12,8 @@
 struct clew__leftovers;
 
 /* Locks the files of dead processes, at most the newest CLEW__LEFTOVERS_MAX: older ones are removed, with a
- * word. NULL when there are none. */
+ * word. What cannot be recovered here is left alone, with a word, and does not count. NULL when there are
+ * none. */
 #define CLEW__LEFTOVERS_MAX 16
 struct clew__leftovers *clew__leftovers_find(const char *directory);
 

@@ -4,6 +4,8 @@
 
 #include "proto/otlp.h"
 #include "sdk/base/buffer.h"
+#include "sdk/base/descriptor.h"
+#include "sdk/pipeline/crash_file.h"
 #include "sdk/pipeline/crash_layout.h"
 
 #include <clew/extend.h>
@@ -31,7 +33,7 @@ struct origin {
 };
 
 struct clew__recovery {
-    int descriptor;
+    struct clew__descriptor file;
     struct clew__crash_header header;
     uint64_t file_size;
     uint32_t *table;
@@ -55,8 +57,10 @@ struct clew__recovery {
 /* All of it, or false. */
 static bool read_at(const struct clew__recovery *recovery, void *out, size_t size, uint64_t offset) {
     uint8_t *at = out;
+    if (!clew__descriptor_is_ours(&recovery->file))
+        return false;
     while (size > 0) {
-        ssize_t got = pread(recovery->descriptor, at, size, (off_t)offset);
+        ssize_t got = pread(recovery->file.fd, at, size, (off_t)offset);
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
@@ -222,14 +226,23 @@ static enum clew__recovery_status check_header(struct clew__recovery *recovery) 
     return CLEW__RECOVERY_OK;
 }
 
-static enum clew__recovery_status load(struct clew__recovery *recovery) {
-    enum clew__recovery_status result;
+static enum clew__recovery_status look(struct clew__recovery *recovery, int descriptor) {
     struct stat status;
-    size_t table_size;
-    if (fstat(recovery->descriptor, &status) != 0)
+    if (fstat(descriptor, &status) != 0)
         return CLEW__RECOVERY_FAILED;
+    recovery->file = (struct clew__descriptor){descriptor, status.st_dev, status.st_ino};
     recovery->file_size = (uint64_t)status.st_size;
-    result = check_header(recovery);
+    return check_header(recovery);
+}
+
+enum clew__recovery_status clew__recovery_look(int descriptor) {
+    struct clew__recovery recovery = {.table = NULL};
+    return look(&recovery, descriptor);
+}
+
+static enum clew__recovery_status load(struct clew__recovery *recovery, int descriptor) {
+    enum clew__recovery_status result = look(recovery, descriptor);
+    size_t table_size;
     if (result != CLEW__RECOVERY_OK)
         return result;
     recovery->growth_left = GROWTH_MAX * recovery->file_size + GROWTH_LEAST;
@@ -251,11 +264,10 @@ enum clew__recovery_status clew__recovery_open(int descriptor, struct clew__reco
         return CLEW__RECOVERY_FAILED;
     }
     memset(recovery, 0, sizeof *recovery);
-    recovery->descriptor = descriptor;
     recovery->origin_bytes = clew__buffer_plain();
     recovery->request = clew__buffer_plain();
     recovery->scratch = clew__buffer_plain();
-    status = load(recovery);
+    status = load(recovery, descriptor);
     if (status == CLEW__RECOVERY_OK)
         *out = recovery;
     else
@@ -472,8 +484,9 @@ bool clew__recovery_next(struct clew__recovery *recovery, size_t max_bytes, size
 }
 
 static bool write_begin(const struct clew__recovery *recovery, uint32_t page, uint32_t begin) {
-    return pwrite(recovery->descriptor, &begin, sizeof begin, (off_t)((uint64_t)page * CLEW__CRASH_PAGE)) ==
-           (ssize_t)sizeof begin;
+    uint64_t offset = (uint64_t)page * CLEW__CRASH_PAGE;
+    return clew__descriptor_is_ours(&recovery->file) && clew__crash_may_write(offset + sizeof begin) &&
+           pwrite(recovery->file.fd, &begin, sizeof begin, (off_t)offset) == (ssize_t)sizeof begin;
 }
 
 /* Blocks that are read to the end stay, with nothing in them: pages inside them are never looked at. */

@@ -23,7 +23,11 @@ enum clew__recovery_status {
 
 struct clew__recovery;
 
-/* The descriptor stays the caller's, and open. `*out` is set when it is OK. */
+/* What the header alone says. */
+enum clew__recovery_status clew__recovery_look(int descriptor);
+
+/* The descriptor stays the caller's, and open; should somebody close it, the file that gets its number is
+ * left alone. `*out` is set when it is OK. */
 enum clew__recovery_status clew__recovery_open(int descriptor, struct clew__recovery **out);
 void clew__recovery_free(struct clew__recovery *recovery);
 

@@ -443,8 +443,12 @@ void clew__stream_settle_chunks(struct clew__stream *stream, bool has_fates) {
         else
             clew__chunk_lose(done);
     }
-    if (stream->staged && stream->staged->crash && has_fates)
+    if (!stream->staged || !stream->staged->crash)
+        return;
+    if (has_fates)
         clew__chunk_settle(stream->staged);
+    else
+        clew__chunk_lose_read(stream->staged);
 }
 
 /* A flush that comes now waits for them, one that is under way does not. */

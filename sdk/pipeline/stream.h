@@ -103,7 +103,8 @@ void clew__stream_collect(struct clew__stream *stream, uint64_t deadline);
 /* Has the exporter write out what it buffers itself. On the calling thread. */
 int clew__stream_flush_exporter(struct clew__stream *stream, uint32_t timeout_ms);
 
-void clew__stream_stats(struct clew__stream *stream, clew_pipeline_stats *out);
+/* `*in_flight`: of the pending ones, at the same moment. */
+void clew__stream_stats(struct clew__stream *stream, clew_pipeline_stats *out, uint32_t *in_flight);
 
 /* The queue as the worker takes from it: moves up to a batch of one epoch to the worker's own list; frees
  * what of that was read, gives its room back, and counts its spans as in flight (false: they were given up

@@ -118,7 +118,7 @@ static bool is_over(struct clew__stream *stream) {
     return is_given_up || atomic_load_explicit(&stream->task.phase, memory_order_acquire) == CLEW__CLOSED;
 }
 
-void clew__stream_stats(struct clew__stream *stream, clew_pipeline_stats *out) {
+void clew__stream_stats(struct clew__stream *stream, clew_pipeline_stats *out, uint32_t *in_flight) {
     uint64_t uncounted, recovered, fates[CLEW__FATES];
     /* What threads hold counts as pending; what was appended behind the back of a close is dropped here. */
     clew__stream_collect(stream, 0);
@@ -127,7 +127,8 @@ void clew__stream_stats(struct clew__stream *stream, clew_pipeline_stats *out) {
     out->name = stream->exporter.name;
     spool_stats(stream, &out->spool);
     clew__lock_acquire(&clew__stream_lock);
-    out->pending = (uint64_t)atomic_load(&stream->queued) + atomic_load(&stream->in_flight_count);
+    *in_flight = atomic_load(&stream->in_flight_count);
+    out->pending = (uint64_t)atomic_load(&stream->queued) + *in_flight;
     for (int i = 0; i < CLEW__FATES; i++)
         fates[i] = atomic_load_explicit(&stream->fates[i], memory_order_acquire);
     clew__lock_release(&clew__stream_lock);

@@ -107,8 +107,9 @@ static void name_component(struct clew__report *report, struct clew__component *
 }
 
 static void collect_stream(struct clew__stream *stream, struct clew__pipeline_report *out) {
-    clew__stream_stats(stream, &out->stats);
-    out->in_flight = atomic_load(&stream->in_flight_count);
+    uint32_t in_flight;
+    clew__stream_stats(stream, &out->stats, &in_flight);
+    out->in_flight = in_flight;
     out->has_queue = true;
     out->capacity = stream->options.max_queue_size;
     out->server_address = stream->exporter.server_address;

@@ -517,9 +517,10 @@ static void custom_stats(const struct clew__custom *custom, clew_pipeline_stats 
 }
 
 void clew__pipeline_stats(const struct clew__pipeline *pipeline, clew_pipeline_stats *out) {
+    uint32_t in_flight;
     switch (pipeline->kind) {
     case CLEW__PIPELINE_STREAM:
-        clew__stream_stats(pipeline->as.stream, out);
+        clew__stream_stats(pipeline->as.stream, out, &in_flight);
         break;
     case CLEW__PIPELINE_SIMPLE:
         clew__simple_stats(pipeline->as.simple, out);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -331,6 +332,74 @@ static void forks_have_own_files(void) {
     tap_ok(crash_files() == 0, "no file is left");
 }
 
+/* Files that some living process holds. */
+static unsigned held_files(void) {
+    DIR *listing = opendir(directory);
+    unsigned count = 0;
+    for (struct dirent *entry; listing && (entry = readdir(listing)) != NULL;) {
+        int file = strstr(entry->d_name, ".crash") ? openat(dirfd(listing), entry->d_name, O_RDWR) : -1;
+        count += file >= 0 && flock(file, LOCK_EX | LOCK_NB) != 0;
+        if (file >= 0)
+            close(file);
+    }
+    if (listing)
+        closedir(listing);
+    return count;
+}
+
+static void *end_a_span(void *argument) {
+    (void)argument;
+    atomic_fetch_add(&progress->ready, 1);
+    end_one(NULL, 0, 0);
+    atomic_fetch_add(&progress->ready, 1);
+    return NULL;
+}
+
+/* A child's first span opens its file on one thread while another one forks. The grandchild lives on. */
+static void fork_while_opening(unsigned spin) {
+    pthread_t thread;
+    pthread_create(&thread, NULL, end_a_span, NULL);
+    while (atomic_load(&progress->ready) == 0) {
+    }
+    for (volatile unsigned wait = 0; wait < spin; wait = wait + 1) {
+    }
+    if (fork() == 0) {
+        while (atomic_load(&progress->ready) != TOLD_TO_DIE)
+            usleep(500);
+        _exit(0);
+    }
+    pthread_join(thread, NULL);
+    _exit(0);
+}
+
+static void grandchildren_hold_no_files(void) {
+    enum { ROUNDS = 100, SPIN = 200, LATE = 5 }; /* a fork waits within bounds: on a busy machine in vain */
+    pid_t parent = fork();
+    int status;
+    if (parent == 0) {
+        unsigned held = 0;
+        if (!freopen("/dev/null", "w", stderr) || start(true, UINT64_C(1) << 20) != 0)
+            _exit(9);
+        for (unsigned i = 0; i < ROUNDS; i++) {
+            pid_t child;
+            memset(progress, 0, sizeof *progress);
+            child = fork();
+            if (child == 0)
+                fork_while_opening(i * SPIN);
+            status_of(child);
+            held += held_files() != 1; /* the parent's */
+            atomic_store(&progress->ready, TOLD_TO_DIE);
+        }
+        clew_shutdown(100);
+        _exit((int)held);
+    }
+    status = status_of(parent);
+    tap_ok(status <= LATE, "a file is free when its process is gone, though a grandchild lives (%d are not)",
+           status);
+    next_start();
+    empty_files();
+}
+
 /* ---- ends that are no crash ---- */
 
 static int end_well(void (*leave)(void), bool hung) {
@@ -495,6 +564,7 @@ int main(void) {
     dies_otherwise(LEAVES, "_exit");
     dies_otherwise(EXECS, "exec");
     forks_have_own_files();
+    grandchildren_hold_no_files();
     ends_well();
     still_away();
     many_files();

@@ -129,15 +129,15 @@ Test(crash, file_goes_with_the_last_chunk) {
 Test(crash, file_is_nobody_elses_business) {
     struct stat status;
     char path[PATH_MAX];
+    struct clew__descriptor found;
     uint32_t pid;
-    int descriptor;
     struct clew__crash *crash = open_crash();
     cr_assert(find_file(path));
     cr_assert_eq(stat(path, &status), 0);
     cr_expect_eq(status.st_mode & 07777, 0600);
     cr_expect_eq((uint64_t)status.st_size, CLEW__CRASH_BYTES_LEAST);
     cr_expect(status.st_blocks * 512 >= status.st_size, "its room is there before it is needed");
-    cr_expect_eq(clew__crash_open(AT_FDCWD, path, &descriptor, &pid), CLEW__CRASH_ALIVE);
+    cr_expect_eq(clew__crash_open(AT_FDCWD, path, &found, &pid), CLEW__CRASH_ALIVE);
     cr_expect_eq(pid, (uint32_t)getpid());
     close_crash(crash);
 }
@@ -151,8 +151,8 @@ Test(crash, what_is_kept_is_found) {
     struct clew__chunk *chunk = clew__crash_chunk(crash, CLEW__CHUNK_SMALL);
     char path[PATH_MAX];
     clew_bytes request;
+    struct clew__descriptor found;
     uint32_t pid;
-    int descriptor;
     size_t spans;
     bool failed;
     chunk->credits = 2;
@@ -161,13 +161,13 @@ Test(crash, what_is_kept_is_found) {
     clew__crash_free(chunk, true);
     clew__crash_retire(crash);
     cr_assert(find_file(path));
-    cr_assert_eq(clew__crash_open(AT_FDCWD, path, &descriptor, &pid), CLEW__CRASH_DEAD);
-    cr_assert_eq(clew__recovery_open(descriptor, &recovery), CLEW__RECOVERY_OK);
+    cr_assert_eq(clew__crash_open(AT_FDCWD, path, &found, &pid), CLEW__CRASH_DEAD);
+    cr_assert_eq(clew__recovery_open(found.fd, &recovery), CLEW__RECOVERY_OK);
     cr_expect(clew__recovery_next(recovery, 4096, 10, &request, &spans, &failed));
     cr_expect_eq(spans, 2);
     clew__recovery_free(recovery);
-    clew__crash_remove(AT_FDCWD, path, descriptor);
-    close(descriptor);
+    clew__crash_remove(AT_FDCWD, path, &found);
+    clew__descriptor_close(&found);
     clew__origin_fini(&origin);
 }
 
@@ -194,4 +194,74 @@ Test(crash, names_say_whose_spans_they_are) {
     cr_assert(find_file(path));
     cr_expect(strstr(path, "/clew-_._check_out_"), "%s", path);
     close_crash(crash);
+}
+
+/* In a process of its own: the test's has descriptors that it needs. */
+Test(crash, file_is_removed_though_the_program_closed_its_descriptor) {
+    struct clew__crash *crash;
+    char path[PATH_MAX];
+    pid_t child = fork();
+    int status = -1;
+    if (child == 0) {
+        crash = clew__crash_new(directory, CLEW__CRASH_BYTES_LEAST, &origin);
+        if (!crash || !find_file(path))
+            _exit(1);
+        for (int i = 3; i < 64; i++)
+            close(i);
+        clew__crash_retire(crash);
+        _exit(find_file(path) ? 2 : 0);
+    }
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_expect_eq(status, 0);
+}
+
+Test(crash, relative_directory_is_where_the_program_started) {
+    char before[PATH_MAX], path[PATH_MAX], elsewhere[] = "/tmp/clew-test-XXXXXX";
+    struct clew__crash *crash;
+    cr_assert(getcwd(before, sizeof before) && mkdtemp(elsewhere));
+    cr_assert_eq(chdir("/tmp"), 0);
+    crash = clew__crash_new(directory + strlen("/tmp/"), CLEW__CRASH_BYTES_LEAST, &origin);
+    cr_assert(crash && find_file(path));
+    cr_assert_eq(chdir(elsewhere), 0);
+    close_crash(crash);
+    cr_expect_eq(rmdir(elsewhere), 0, "something was made there");
+    cr_expect_eq(chdir(before), 0);
+}
+
+Test(crash, directory_that_is_gone_is_not_made_again) {
+    struct clew__crash *crash = open_crash();
+    char path[PATH_MAX];
+    cr_assert(find_file(path));
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(rmdir(directory), 0);
+    clew__crash_retire(crash);
+    clew__origin_fini(&origin);
+    cr_expect_eq(mkdir(directory, 0700), 0, "it is there again");
+}
+
+/* At an exit, of a chunk whose spans go in three parts. */
+Test(crash, chunk_of_which_a_part_was_not_delivered_is_kept_whole) {
+    static struct clew__scope scope;
+    static const uint8_t span[] = {10, 2, 1, 2};
+    struct clew__crash *crash = open_crash();
+    struct clew__chunk *chunk = clew__crash_chunk(crash, CLEW__CHUNK_SMALL);
+    struct clew__records *records = chunk->records;
+    struct clew__record record;
+    char path[PATH_MAX];
+    clew__crash_keep_undelivered();
+    for (int i = 0; i < 4; i++)
+        clew__chunk_append(chunk, &scope, span, sizeof span);
+    clew__chunk_record(chunk, chunk->begin, &record, &chunk->begin);
+    clew__chunk_settle(chunk);
+    cr_expect_eq(records->begin, chunk->begin, "the first one was delivered");
+    clew__chunk_record(chunk, chunk->begin, &record, &chunk->begin);
+    clew__chunk_lose_read(chunk);
+    clew__chunk_record(chunk, chunk->begin, &record, &chunk->begin);
+    clew__chunk_settle(chunk);
+    cr_expect_lt(records->begin, chunk->begin, "the second one was not");
+    clew__chunk_free(chunk);
+    clew__crash_retire(crash);
+    cr_expect(find_file(path), "the third one's delivery has removed the file");
+    unlink(path);
+    clew__origin_fini(&origin);
 }

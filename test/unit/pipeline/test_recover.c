@@ -12,7 +12,9 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define BYTES CLEW__CRASH_BYTES_LEAST
@@ -245,6 +247,29 @@ Test(recover, requests_are_bounded_in_spans_and_bytes) {
     struct file file = usual_file();
     cr_expect_eq(recover_by(&file, 1 << 20, 1, NULL), 3);
     cr_expect_eq(recover_by(&file, 1, 100, NULL), 3, "a single span may be larger");
+    close_file(&file);
+}
+
+/* Beyond the limit the kernel would kill the process. */
+Test(recover, limit_of_file_sizes_is_seen_before_a_confirmation) {
+    struct file file = usual_file();
+    struct rlimit limit = {CLEW__CRASH_PAGE, CLEW__CRASH_PAGE};
+    struct clew__recovery *recovery = NULL;
+    clew_bytes request;
+    size_t spans;
+    bool failed;
+    int status = -1;
+    pid_t child;
+    write_out(&file);
+    child = fork();
+    if (child == 0) {
+        setrlimit(RLIMIT_FSIZE, &limit);
+        clew__recovery_open(file.descriptor, &recovery);
+        clew__recovery_next(recovery, 1 << 20, 100, &request, &spans, &failed);
+        _exit(clew__recovery_confirm(recovery) ? 1 : 0);
+    }
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_expect_eq(status, 0, "%#x", (unsigned)status);
     close_file(&file);
 }
 
