@@ -1,6 +1,7 @@
 /* Clew's metrics about itself on their way to a receiver: where they go, what they say, and that a receiver
  * that hangs holds nothing up. From clew_init() on, with the exporter for networks. */
 #include "test/faults/peer.h"
+#include "test/peer/receiver.h"
 #include "test/tap.h"
 
 #include <clew/clew.h>
@@ -33,7 +34,7 @@ static void make_spans(int count) {
 }
 
 /* Starts Clew in code, with what the traces' endpoint says about that of metrics. */
-static void start(uint16_t port, clew_otlp_protocol protocol) {
+static void start_at(uint16_t port, const char *path, clew_otlp_protocol protocol) {
     char endpoint[64];
     clew_otlp_options otlp = clew_otlp_options_default();
     clew_options options = {.struct_size = sizeof options,
@@ -41,10 +42,14 @@ static void start(uint16_t port, clew_otlp_protocol protocol) {
                             .otlp_options = &otlp,
                             .exporters = "otlp",
                             .flags = CLEW_INIT_METRICS};
-    snprintf(endpoint, sizeof endpoint, "http://127.0.0.1:%u/v1/traces", port);
+    snprintf(endpoint, sizeof endpoint, "http://127.0.0.1:%u%s", port, path);
     otlp.endpoint = endpoint;
     otlp.protocol = protocol;
     clew_init_with("metrics", &options);
+}
+
+static void start(uint16_t port, clew_otlp_protocol protocol) {
+    start_at(port, "/v1/traces", protocol);
 }
 
 static bool last_says(const char *text) {
@@ -137,6 +142,30 @@ static void hung_receiver_of_both(void) {
     peer_stop(peer);
 }
 
+static void over_grpc(void) {
+    struct receiver *receiver = receiver_start(&(struct receiver_options){.mode = RECEIVER_HEALTHY});
+    struct receiver_counts counts;
+    start_at(receiver_port(receiver), "", CLEW_OTLP_GRPC);
+    make_spans(7);
+    clew_delivery delivery = clew_shutdown(PATIENCE_MS);
+    counts = receiver_stop(receiver);
+    tap_ok(delivery.status == CLEW_OK && delivery.delivered == 7 && counts.acknowledged == 7,
+           "over gRPC the spans come");
+    tap_ok(counts.metric_requests == 1 && counts.grpc_requests == 2 && counts.faults == 0,
+           "then the report, at the service for metrics: %s", counts.fault);
+}
+
+static void hung_over_grpc(enum receiver_mode mode) {
+    struct receiver *receiver = receiver_start(&(struct receiver_options){.mode = mode});
+    start_at(receiver_port(receiver), "", CLEW_OTLP_GRPC);
+    make_spans(10);
+    uint64_t before = clew_monotonic_nano();
+    clew_shutdown(300);
+    unsigned took = milliseconds_since(before);
+    tap_ok(took < 300 + GRACE_MS, "over gRPC, %s: back after %u ms", receiver_mode_name(mode), took);
+    receiver_stop(receiver);
+}
+
 static CLEW_UNUSED void children(void) {
     struct peer_step step = {.behaviour = PEER_HEALTHY, .body = "{}", .body_size = 2};
     struct peer *peer = peer_start(&step, 1);
@@ -203,6 +232,9 @@ int main(void) {
     hung_receiver_of_metrics(PEER_HANG, "accepts, never reads");
     hung_receiver_of_metrics(PEER_SILENT, "reads, never answers");
     hung_receiver_of_both();
+    over_grpc();
+    hung_over_grpc(RECEIVER_HANG);
+    hung_over_grpc(RECEIVER_SILENT);
     without_network();
     unclear_endpoint();
     return tap_done();

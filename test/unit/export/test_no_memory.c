@@ -3,6 +3,7 @@
 #include "collector-bridge/export/compress.h"
 
 #include "sdk/base/memory.h"
+#include "test/failing.h"
 #include "test/unit/export/requests.h"
 
 #include <clew/diagnostics.h>
@@ -10,39 +11,10 @@
 #define ALLOCATIONS_MAX 200 /* more than any scenario here makes */
 #define SPANS 200
 
-static int allowed = -1; /* allocations until one fails; negative: none fails */
-static bool failed;
-
-static bool may_allocate(void) {
-    if (allowed < 0)
-        return true;
-    if (allowed-- > 0)
-        return true;
-    allowed = -1;
-    failed = true;
-    return false;
-}
-
-static void *allocate(void *user, size_t size) {
-    (void)user;
-    return may_allocate() ? malloc(size) : NULL;
-}
-
-static void *reallocate(void *user, void *block, size_t size) {
-    (void)user;
-    return may_allocate() ? realloc(block, size) : NULL;
-}
-
-static void release(void *user, void *block) {
-    (void)user;
-    free(block);
-}
-
 static struct clew__writer request;
 
 static void prepare(void) {
-    static const clew_allocator failing = {allocate, reallocate, release, NULL};
-    cr_assert_eq(clew_set_allocator(&failing), CLEW_OK);
+    cr_assert_eq(failing_install(), CLEW_OK);
     request = growing_writer();
     write_many(&request, 1, 2, SPANS / 2, 30);
 }
@@ -51,12 +23,10 @@ static void prepare(void) {
 static void fail_each(void (*scenario)(void)) {
     for (int i = 0;; i++) {
         cr_assert_lt(i, ALLOCATIONS_MAX);
-        allowed = i;
-        failed = false;
+        failing_begin(i);
         scenario();
-        allowed = -1;
         cr_assert_eq(clew__budget_used(), 0, "allocation %d", i);
-        if (!failed)
+        if (!failing_end())
             break;
         cr_assert_geq(i, 0);
     }
@@ -74,7 +44,7 @@ static void make_bodies(void) {
         return;
     clew__bodies_begin(bodies, (clew_bytes){request.data, request.size}, SPANS);
     while ((status = clew__bodies_next(bodies, &body)) != CLEW_ESHUTDOWN) {
-        cr_assert(status == CLEW_OK || (status == CLEW_ENOMEM && failed), "status %d", status);
+        cr_assert(status == CLEW_OK || (status == CLEW_ENOMEM && has_failed), "status %d", status);
         spans += body.spans;
     }
     cr_assert_eq(spans, SPANS);
@@ -102,7 +72,7 @@ static enum clew__encoding encoding;
 static void expand(void) {
     struct clew__expanded expanded;
     int status = clew__expand(encoding, packed.data, packed.size, 1u << 20, &expanded);
-    cr_assert_eq(status, failed ? CLEW_ENOMEM : CLEW_OK);
+    cr_assert_eq(status, has_failed ? CLEW_ENOMEM : CLEW_OK);
     clew__expanded_free(&expanded);
 }
 

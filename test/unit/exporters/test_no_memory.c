@@ -3,6 +3,7 @@
 #include <clew/testing.h>
 
 #include "sdk/base/memory.h"
+#include "test/failing.h"
 #include "test/support.h"
 #include "test/unit/exporters/request.h"
 
@@ -14,40 +15,11 @@
 #define ALLOCATIONS_MAX 100 /* more than any scenario here makes */
 #define SPANS 40
 
-static int allowed = -1; /* allocations until one fails; negative: none fails */
-static bool failed;
-
-static bool may_allocate(void) {
-    if (allowed < 0)
-        return true;
-    if (allowed-- > 0)
-        return true;
-    allowed = -1;
-    failed = true;
-    return false;
-}
-
-static void *allocate(void *user, size_t size) {
-    (void)user;
-    return may_allocate() ? malloc(size) : NULL;
-}
-
-static void *reallocate(void *user, void *block, size_t size) {
-    (void)user;
-    return may_allocate() ? realloc(block, size) : NULL;
-}
-
-static void release(void *user, void *block) {
-    (void)user;
-    free(block);
-}
-
 static struct clew__writer request;
 
 static void write_request(void) {
-    static const clew_allocator failing = {allocate, reallocate, release, NULL};
     static struct test_span spans[SPANS];
-    cr_assert_eq(clew_set_allocator(&failing), CLEW_OK);
+    cr_assert_eq(failing_install(), CLEW_OK);
     for (uint32_t i = 0; i < SPANS; i++)
         spans[i] = (struct test_span){
             .name = "a span with a name of some length", .id = i + 1, .parent = i, .start = i};
@@ -56,7 +28,7 @@ static void write_request(void) {
 }
 
 static void free_request(void) {
-    allowed = -1;
+    failing_end();
     clew__buffer_fini(&request);
     cr_expect_eq(clew__budget_used(), 0);
     CLEW_NO_LEAKS();
@@ -67,14 +39,14 @@ TestSuite(no_memory, .init = write_request, .fini = free_request);
 /* Runs a scenario with its first, second… allocation failing, until it needs no more. Every failure must be
  * told. */
 static void fail_each_allocation(bool (*scenario)(void)) {
+    bool has_more = true;
     int i = 0;
-    for (failed = true; failed && i < ALLOCATIONS_MAX; i++) {
+    for (; has_more && i < ALLOCATIONS_MAX; i++) {
         bool well;
-        failed = false;
-        allowed = i;
+        failing_begin(i);
         well = scenario();
-        allowed = -1;
-        cr_expect_eq(well, !failed, "allocation %d", i);
+        has_more = failing_end();
+        cr_expect_eq(well, !has_more, "allocation %d", i);
     }
     cr_expect_lt(i, ALLOCATIONS_MAX);
     cr_expect_gt(i, 1);
