@@ -4,6 +4,8 @@
  * the machine can reach). One that does not answer has a share of the time when there are others. */
 #include "collector-bridge/export/connection.h"
 
+#include "collector-bridge/export/connect_error.h"
+
 #include <clew/macros.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -28,30 +30,6 @@ static void fail(struct clew__connection *connection, enum clew__connection_faul
     vsnprintf(connection->reason, sizeof connection->reason, format, arguments);
     va_end(arguments);
     connection->fault = fault;
-}
-
-static const char *connect_error_text(int error) {
-    switch (error) {
-    case ECONNREFUSED:
-        return "connection refused by";
-    case ENOENT:
-        return "there is no socket";
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-        return "no route to";
-    case EADDRNOTAVAIL:
-        return "no local address left to connect to";
-    case EACCES:
-    case EPERM:
-        return "not allowed to connect to";
-    case EMFILE:
-    case ENFILE:
-        return "no file descriptor left to connect to";
-    case ETIMEDOUT:
-        return "no answer from";
-    default:
-        return "cannot connect to";
-    }
 }
 
 /* ---- TLS ---- */
@@ -143,7 +121,8 @@ static void try_next(struct clew__connection *connection, uint64_t now, int erro
         connection->move_on_nano = left ? now + (share < ADDRESS_NANO ? share : ADDRESS_NANO) : UINT64_MAX;
         return;
     }
-    fail(connection, CLEW__CONNECTION_LOST, "%s %s", connect_error_text(error), connection->settings->shown);
+    fail(connection, CLEW__CONNECTION_LOST, "%s %s", clew__connect_error_text(error),
+         connection->settings->shown);
 }
 
 /* Whether the connection is there, refused, or still on its way. */

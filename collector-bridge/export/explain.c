@@ -1,9 +1,9 @@
 /* Words for what libcurl reports. Owns nothing; the thread of the transport. */
 #include "collector-bridge/export/explain.h"
 
+#include "collector-bridge/export/connect_error.h"
 #include "collector-bridge/wire/answer.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,23 +38,7 @@ static bool is_about_our_certificate(const char *text) {
 static const char *connect_error_text(const struct clew__http *http) {
     long number = 0;
     curl_easy_getinfo(http->easy, CURLINFO_OS_ERRNO, &number);
-    switch (number) {
-    case ECONNREFUSED:
-        return "connection refused by";
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-        return "no route to";
-    case EADDRNOTAVAIL:
-        return "no local address left to connect to";
-    case EACCES:
-    case EPERM:
-        return "not allowed to connect to";
-    case EMFILE:
-    case ENFILE:
-        return "no file descriptor left to connect to";
-    default:
-        return "cannot connect to";
-    }
+    return clew__connect_error_text((int)number);
 }
 
 static void explain_late(const struct clew__http *http, char *reason, size_t size) {
