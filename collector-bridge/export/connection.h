@@ -3,9 +3,9 @@
 #ifndef CLEW_EXPORT_CONNECTION_H
 #define CLEW_EXPORT_CONNECTION_H
 
-#include "sdk/base/descriptor.h"
 #include "collector-bridge/export/resolve.h"
 #include "collector-bridge/export/tls.h"
+#include "sdk/base/descriptor.h"
 
 #include <clew/pipeline.h>
 
