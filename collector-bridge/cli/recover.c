@@ -153,6 +153,13 @@ static int recover_opened(const struct job *job, const char *path, const struct 
     return status;
 }
 
+/* Of a file that clew__crash_open() did not open. */
+static const char *why_not_opened(int error) {
+    if (error == ELOOP)
+        return "a symbolic link; name the file itself";
+    return error == EINVAL ? "not a file" : strerror(error);
+}
+
 static int recover_file(const struct job *job, const char *path) {
     struct clew__descriptor file;
     uint32_t pid;
@@ -163,7 +170,7 @@ static int recover_file(const struct job *job, const char *path) {
                 path, pid);
         return CLEW__EXIT_INPUT;
     case CLEW__CRASH_FAILED:
-        fprintf(stderr, "clew: %s: %s\n", path, strerror(errno));
+        fprintf(stderr, "clew: %s: %s\n", path, why_not_opened(errno));
         return CLEW__EXIT_INPUT;
     case CLEW__CRASH_DEAD:
         break;

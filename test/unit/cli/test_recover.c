@@ -129,6 +129,28 @@ Test(recover, other_files_are_refused_and_left_alone) {
     cr_expect_eq(run("-o", "/dev/null", directory, NULL), CLEW__EXIT_INPUT);
 }
 
+/* What the command says of a file that it does not open. */
+static bool says(const char *file, const char *what) {
+    char said[512] = "", name[] = "/tmp/clew-test-XXXXXX";
+    int messages = mkstemp(name);
+    cr_assert(messages >= 0 && freopen(name, "w", stderr));
+    cr_expect_eq(run("-o", output, file, NULL), CLEW__EXIT_INPUT);
+    fflush(stderr);
+    cr_expect(pread(messages, said, sizeof said - 1, 0) > 0);
+    close(messages);
+    unlink(name);
+    return strstr(said, what) != NULL;
+}
+
+Test(recover, what_is_no_file_is_named) {
+    char link[] = "/tmp/clew-test-XXXXXX";
+    cr_assert(mkdtemp(link) && rmdir(link) == 0 && symlink(path, link) == 0);
+    cr_expect(says(link, "a symbolic link; name the file itself"));
+    cr_expect(says("/dev/null", "not a file"));
+    cr_expect(says("/no/such/file", "No such file or directory"));
+    unlink(link);
+}
+
 Test(recover, one_bad_file_does_not_keep_the_others) {
     cr_expect_eq(run("-o", output, "/no/such/file", path), CLEW__EXIT_INPUT);
     cr_expect_eq(count_in_output("\"spanId\""), SPANS);
