@@ -292,6 +292,11 @@ static void replay_failed(struct clew__spooling *shared, bool may_have_arrived, 
     shared->next_nano = clew_monotonic_nano() + shared->pause_nano(shared->failures);
 }
 
+/* The batch itself may be the reason: its bytes, or how many there are. */
+static bool is_suspicious(clew_export_failure failure) {
+    return failure == CLEW_FAILURE_OTHER || failure == CLEW_FAILURE_MEMORY;
+}
+
 static void replay_ended(struct clew__spooling *shared, clew_export_outcome outcome,
                          const clew_export_report *report) {
     bool in_part = outcome == CLEW_EXPORT_DELIVERED && (report->unknown > 0 || report->failed > 0);
@@ -308,7 +313,7 @@ static void replay_ended(struct clew__spooling *shared, clew_export_outcome outc
         clew_log(CLEW_LOG_INFO, "spool_waits", "%llu spans wait on disk: %s",
                  (unsigned long long)clew__spool_waiting(shared->spool), report->reason);
         replay_failed(shared, outcome != CLEW_EXPORT_FAILED,
-                      outcome != CLEW_EXPORT_FAILED || report->failure == CLEW_FAILURE_OTHER, report->reason);
+                      outcome != CLEW_EXPORT_FAILED || is_suspicious(report->failure), report->reason);
     }
 }
 

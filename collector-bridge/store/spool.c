@@ -1,195 +1,22 @@
 /* Owns the files of one spool: the one that is written to and those that are only drained. One thread at a
  * time. The first failure of a file takes it out of use for writing; what can still be read of it is sent. */
-#include "collector-bridge/store/spool.h"
-
-#include "collector-bridge/store/directory.h"
+#include "collector-bridge/store/spool_slots.h"
 
 #include <clew/extend.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define NANO_PER_SECOND UINT64_C(1000000000)
-/* Files that are open at once beside one's own; the rest waits its turn. */
-#define DRAINED_MAX 16
-#define OWN DRAINED_MAX
-#define SLOTS (DRAINED_MAX + 1)
 #define ADOPTED_AT_ONCE 64
 #define TEND_NANO (30 * NANO_PER_SECOND)
 #define BACKOFF_FIRST_NANO (NANO_PER_SECOND / 2)
 #define BACKOFF_CAP_NANO (30 * NANO_PER_SECOND)
 /* What an empty database and its log take. */
 #define EMPTY_BYTES (12u * 4096u)
+/* How often a batch is tried to be read, with others in between: with a few seconds each, ten minutes of a
+ * disk or a memory limit that does not let it through. */
+#define UNREAD_MAX 128u
 /* How often to see whether a half-drained file can be made smaller. */
 #define SETTLED_BETWEEN_LOOKS 64u
-
-struct slot {
-    bool open;
-    char name[CLEW__SPOOL_NAME_SIZE];
-    struct clew__descriptor lock;
-    struct clew__spool_file file;
-    ino_t inode;
-    int64_t done;  /* batches up to this one are settled and still to be removed */
-    int64_t fresh; /* marked as tried on disk, and known not to have arrived */
-};
-
-struct clew__spool {
-    char *given, *path; /* as it was named; resolved, or NULL when it was not usable yet */
-    uint64_t quota;
-    struct slot slots[SLOTS]; /* the last is the one that is written to */
-    struct slot *current;     /* of the batch that was taken */
-    struct clew__spool_record taken;
-    uint64_t settled;
-    struct clew__spool_names unreadable;
-    uint64_t retry_nano, backoff_nano; /* of a disk that takes nothing */
-    uint64_t tend_nano;
-    clew_spool_stats books;
-};
-
-/* ---- files ---- */
-
-static void close_slot(struct clew__spool *spool, struct slot *slot) {
-    if (spool->current == slot)
-        spool->current = NULL;
-    clew__spool_file_close(&slot->file);
-    clew__spool_lock_drop(spool->path, slot->name, &slot->lock);
-    memset(slot, 0, sizeof *slot);
-    slot->lock.fd = -1;
-}
-
-static void remove_slot(struct clew__spool *spool, struct slot *slot) {
-    clew__spool_file_close(&slot->file);
-    clew__spool_remove(spool->path, slot->name);
-    close_slot(spool, slot);
-}
-
-/* It is of no more use; what was in it is lost, and its bytes are kept for a look. */
-static void set_aside(struct clew__spool *spool, struct slot *slot) {
-    uint64_t lost = slot->file.waiting;
-    spool->books.dropped_corrupt += lost;
-    clew_log(CLEW_LOG_ERROR, "spool_corrupt", "%s/%s.db is damaged: %llu span%s lost; it is kept as .corrupt",
-             spool->path, slot->name, (unsigned long long)lost, lost == 1 ? "" : "s");
-    clew__spool_file_close(&slot->file);
-    clew__spool_set_aside(spool->path, slot->name);
-    close_slot(spool, slot);
-}
-
-static struct slot *free_slot(struct clew__spool *spool) {
-    for (size_t i = 0; i < DRAINED_MAX; i++)
-        if (!spool->slots[i].open)
-            return &spool->slots[i];
-    return NULL;
-}
-
-/* One's own file is not written to any more, and is drained like others. */
-static void retire_own(struct clew__spool *spool) {
-    struct slot *own = &spool->slots[OWN], *place = free_slot(spool);
-    if (!own->open)
-        return;
-    if (!place) {
-        set_aside(spool, own);
-        return;
-    }
-    *place = *own;
-    if (spool->current == own)
-        spool->current = place;
-    memset(own, 0, sizeof *own);
-    own->lock.fd = -1;
-}
-
-static void file_failed(struct clew__spool *spool, struct slot *slot, int error) {
-    if (error != CLEW_EFORMAT || slot->file.damaged)
-        return;
-    slot->file.damaged = true;
-    clew_log(CLEW_LOG_ERROR, "spool_damaged", "%s/%s.db is damaged (%s); what can be read of it is sent",
-             spool->path, slot->name, sqlite3_errstr(slot->file.error));
-    if (slot == &spool->slots[OWN])
-        retire_own(spool);
-}
-
-/* Somebody has removed the file under our hands: what was in it is gone. */
-static bool is_gone(struct clew__spool *spool, struct slot *slot) {
-    if (clew__spool_inode(spool->path, slot->name) == slot->inode)
-        return false;
-    spool->books.dropped_corrupt += slot->file.waiting;
-    clew_log(CLEW_LOG_ERROR, "spool_gone", "%s/%s.db was removed by somebody: %llu spans lost", spool->path,
-             slot->name, (unsigned long long)slot->file.waiting);
-    close_slot(spool, slot);
-    return true;
-}
-
-/* The host has closed what is not its own: SQLite would read, write and close whatever has the numbers now.
- * The lock's descriptor came with the others and speaks for them. What was in such a file stays on disk for
- * whoever comes next: this process could not even open it again, for SQLite believes to hold its locks. */
-static void leave_lost_files(struct clew__spool *spool) {
-    for (size_t i = 0; i < SLOTS; i++) {
-        struct slot *slot = &spool->slots[i];
-        if (!slot->open || clew__descriptor_is_ours(&slot->lock))
-            continue;
-        spool->books.dropped_corrupt += slot->file.waiting;
-        clew_log(CLEW_LOG_ERROR, "spool_lost",
-                 "the descriptors of %s/%s.db were closed by the program: %llu spans stay on disk until the "
-                 "next start",
-                 spool->path, slot->name, (unsigned long long)slot->file.waiting);
-        clew__spool_names_add(&spool->unreadable, slot->name);
-        if (spool->current == slot)
-            spool->current = NULL;
-        memset(slot, 0, sizeof *slot);
-        slot->lock.fd = -1;
-    }
-}
-
-static bool find_directory(struct clew__spool *spool) {
-    char reason[128];
-    struct stat info;
-    int error;
-    if (spool->path && lstat(spool->path, &info) == 0)
-        return true;
-    for (size_t i = 0; i < SLOTS && spool->path; i++)
-        if (spool->slots[i].open)
-            is_gone(spool, &spool->slots[i]);
-    clew_memory_release(spool->path);
-    spool->path = NULL;
-    error = clew__spool_directory(spool->given, &spool->path, reason, sizeof reason);
-    if (error == CLEW_EIO)
-        clew_log(CLEW_LOG_ERROR, "spool_directory", "the spool %s cannot be used: %s", spool->given, reason);
-    return error == CLEW_OK;
-}
-
-/* SQLite would make a file that others can read. */
-static bool touch(const char *path) {
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
-    if (fd < 0)
-        return false;
-    close(fd);
-    return true;
-}
-
-static int begin_own(struct clew__spool *spool) {
-    struct slot *own = &spool->slots[OWN];
-    char *path;
-    int error = clew__spool_lock_new(spool->path, own->name, &own->lock);
-    if (error != CLEW_OK) {
-        clew_log(CLEW_LOG_ERROR, "spool_begin", "nothing can be stored in %s: %s", spool->path,
-                 strerror(errno));
-        return error;
-    }
-    path = clew__spool_path(spool->path, own->name, ".db");
-    error = !path ? CLEW_ENOMEM : touch(path) ? clew__spool_file_open(&own->file, path, true) : CLEW_EIO;
-    if (error == CLEW_OK) {
-        own->open = true;
-        own->inode = clew__spool_inode(spool->path, own->name);
-    } else {
-        if (error == CLEW_EIO)
-            clew_log(CLEW_LOG_ERROR, "spool_begin", "nothing can be stored in %s: %s", spool->path,
-                     own->file.error ? sqlite3_errstr(own->file.error) : strerror(errno));
-        remove_slot(spool, own);
-    }
-    clew_memory_release(path);
-    return error;
-}
 
 /* ---- life ---- */
 
@@ -198,7 +25,7 @@ struct clew__spool *clew__spool_new(const char *directory, uint64_t quota) {
     if (!spool)
         return NULL;
     memset(spool, 0, sizeof *spool);
-    for (size_t i = 0; i < SLOTS; i++)
+    for (size_t i = 0; i < CLEW__SLOTS; i++)
         spool->slots[i].lock.fd = -1;
     spool->quota = spool->books.quota = quota;
     spool->given = clew_memory_copy_text(directory, strlen(directory));
@@ -209,15 +36,15 @@ struct clew__spool *clew__spool_new(const char *directory, uint64_t quota) {
     return spool;
 }
 
-static void remove_settled(struct clew__spool *spool, struct slot *slot);
+static void remove_settled(struct clew__spool *spool, struct clew__slot *slot);
 
 void clew__spool_close(struct clew__spool *spool) {
-    leave_lost_files(spool);
-    for (size_t i = 0; i < SLOTS; i++) {
+    clew__slots_leave_lost(spool);
+    for (size_t i = 0; i < CLEW__SLOTS; i++) {
         if (spool->slots[i].open)
             remove_settled(spool, &spool->slots[i]);
         if (spool->slots[i].open)
-            close_slot(spool, &spool->slots[i]);
+            clew__slot_close(spool, &spool->slots[i]);
     }
 }
 
@@ -228,8 +55,8 @@ void clew__spool_free(struct clew__spool *spool) {
 }
 
 void clew__spool_forget(struct clew__spool *spool, bool quiet) {
-    for (size_t i = 0; i < SLOTS; i++) {
-        struct slot *slot = &spool->slots[i];
+    for (size_t i = 0; i < CLEW__SLOTS; i++) {
+        struct clew__slot *slot = &spool->slots[i];
         clew__descriptor_close(&slot->lock);
         /* SQLite's descriptors stay open, and its memory stays: as long as they do, no other file can get the
          * inode that SQLite believes locked. */
@@ -254,13 +81,14 @@ static uint64_t bytes_of(const struct clew__spool_item *items, size_t count) {
 }
 
 static bool fits(struct clew__spool *spool, uint64_t bytes) {
-    uint64_t need = clew__spool_file_growth(&spool->slots[OWN].file, bytes) + clew__spool_log_growth(bytes);
+    uint64_t need =
+        clew__spool_file_growth(&spool->slots[CLEW__SLOT_OWN].file, bytes) + clew__spool_log_growth(bytes);
     uint64_t used = clew__spool_usage(spool->path);
     return used <= spool->quota && need <= spool->quota - used;
 }
 
 /* Makes room in one file; the oldest go. */
-static bool drop_from(struct clew__spool *spool, struct slot *slot, uint64_t bytes) {
+static bool drop_from(struct clew__spool *spool, struct clew__slot *slot, uint64_t bytes) {
     uint64_t dropped = 0;
     if (slot->file.damaged || clew__spool_file_drop(&slot->file, bytes, &dropped) != CLEW_OK)
         return false;
@@ -268,26 +96,49 @@ static bool drop_from(struct clew__spool *spool, struct slot *slot, uint64_t byt
     if (dropped)
         clew_log(CLEW_LOG_WARN, "spool_quota", "%llu spans dropped: the oldest ones, for the spool is full",
                  (unsigned long long)dropped);
-    clew__spool_file_compact(&slot->file, slot != &spool->slots[OWN]);
-    if (slot == &spool->slots[OWN] && !fits(spool, bytes))
+    clew__spool_file_compact(&slot->file, slot != &spool->slots[CLEW__SLOT_OWN]);
+    if (slot == &spool->slots[CLEW__SLOT_OWN] && !fits(spool, bytes))
         clew__spool_file_compact(&slot->file, true);
     return fits(spool, bytes);
 }
 
+/* The file with the oldest batch that can give way, but for those in `spent`. */
+static struct clew__slot *oldest_file(struct clew__spool *spool, const bool spent[CLEW__SLOTS]) {
+    struct clew__slot *oldest = NULL;
+    int64_t time_nano = 0;
+    for (size_t i = 0; i < CLEW__SLOTS; i++) {
+        struct clew__slot *slot = &spool->slots[i];
+        struct clew__spool_record record;
+        if (spent[i] || !slot->open || slot->file.damaged ||
+            clew__spool_file_oldest(&slot->file, &record) != CLEW_OK)
+            continue;
+        if (!oldest || record.time_nano < time_nano) {
+            oldest = slot;
+            time_nano = record.time_nano;
+        }
+    }
+    return oldest;
+}
+
 static bool make_room(struct clew__spool *spool, uint64_t bytes) {
+    bool spent[CLEW__SLOTS] = {false};
+    struct clew__slot *slot;
     if (2 * bytes + EMPTY_BYTES > spool->quota)
         return false; /* there never will be */
     if (fits(spool, bytes))
         return true;
-    for (size_t i = 0; i < SLOTS; i++)
+    for (size_t i = 0; i < CLEW__SLOTS; i++)
         if (spool->slots[i].open && !spool->slots[i].file.damaged)
-            clew__spool_file_compact(&spool->slots[i].file, i != OWN);
+            clew__spool_file_compact(&spool->slots[i].file, i != CLEW__SLOT_OWN);
     if (fits(spool, bytes))
         return true;
     clew__spool_forget_corrupt(spool->path);
-    for (size_t i = 0; i < SLOTS; i++)
-        if (spool->slots[i].open && drop_from(spool, &spool->slots[i], bytes))
+    while ((slot = oldest_file(spool, spent)) != NULL) {
+        uint64_t before = spool->books.dropped_quota;
+        if (drop_from(spool, slot, bytes))
             return true;
+        spent[slot - spool->slots] = spool->books.dropped_quota == before;
+    }
     return fits(spool, bytes);
 }
 
@@ -306,12 +157,12 @@ static bool is_suspect(int sqlite_error) {
 }
 
 static int append(struct clew__spool *spool, const struct clew__spool_item *items, size_t count) {
-    struct slot *own = &spool->slots[OWN];
+    struct clew__slot *own = &spool->slots[CLEW__SLOT_OWN];
     uint64_t bytes = bytes_of(items, count);
     int error;
-    if (own->open && !is_gone(spool, own) && own->file.damaged)
-        retire_own(spool);
-    if (!own->open && (error = begin_own(spool)) != CLEW_OK)
+    if (own->open && !clew__slot_is_gone(spool, own) && own->file.damaged)
+        clew__slots_retire_own(spool);
+    if (!own->open && (error = clew__slots_begin_own(spool)) != CLEW_OK)
         return error;
     if (!make_room(spool, bytes)) {
         clew_log(CLEW_LOG_WARN, "spool_full", "%s has no room for another %llu bytes within %llu",
@@ -326,9 +177,9 @@ static int append(struct clew__spool *spool, const struct clew__spool_item *item
     clew_log(CLEW_LOG_ERROR, "spool_write", "%s/%s.db: %s", spool->path, own->name,
              sqlite3_errstr(own->file.error));
     if (error == CLEW_EIO && is_suspect(own->file.error))
-        retire_own(spool);
+        clew__slots_retire_own(spool);
     else
-        file_failed(spool, own, error);
+        clew__slot_failed(spool, own, error);
     return error;
 }
 
@@ -338,8 +189,8 @@ void clew__spool_store(struct clew__spool *spool, struct clew__spool_item *items
     int error = CLEW_EIO;
     for (size_t i = 0; i < count; i++)
         spans += items[i].spans;
-    leave_lost_files(spool);
-    if (now >= spool->retry_nano && find_directory(spool)) {
+    clew__slots_leave_lost(spool);
+    if (now >= spool->retry_nano && clew__slots_find_directory(spool)) {
         error = append(spool, items, count);
         if (error == CLEW_EFORMAT) /* damaged: into a new one */
             error = append(spool, items, count);
@@ -354,13 +205,13 @@ void clew__spool_store(struct clew__spool *spool, struct clew__spool_item *items
         spool->books.stored += spans;
     else
         spool->books.not_stored += spans;
-    if (spool->path && spool->slots[OWN].open && spool->slots[OWN].file.batches == 0)
-        remove_settled(spool, &spool->slots[OWN]);
+    if (spool->path && spool->slots[CLEW__SLOT_OWN].open && spool->slots[CLEW__SLOT_OWN].file.batches == 0)
+        remove_settled(spool, &spool->slots[CLEW__SLOT_OWN]);
 }
 
 /* ---- adopting ---- */
 
-static bool adopt_one(struct clew__spool *spool, struct slot *slot) {
+static bool adopt_one(struct clew__spool *spool, struct clew__slot *slot) {
     char *path;
     int error;
     if (!clew__spool_find_orphan(spool->path, &spool->unreadable, slot->name, &slot->lock))
@@ -370,7 +221,7 @@ static bool adopt_one(struct clew__spool *spool, struct slot *slot) {
     clew_memory_release(path);
     if (error == CLEW_EFORMAT) {
         clew__spool_names_add(&spool->unreadable, slot->name); /* should it not go away */
-        set_aside(spool, slot);
+        clew__slot_set_aside(spool, slot);
         return true;
     }
     if (error != CLEW_OK) {
@@ -379,7 +230,7 @@ static bool adopt_one(struct clew__spool *spool, struct slot *slot) {
                      sqlite3_errstr(slot->file.error));
             clew__spool_names_add(&spool->unreadable, slot->name);
         }
-        close_slot(spool, slot);
+        clew__slot_close(spool, slot);
         return error == CLEW_EIO;
     }
     slot->open = true;
@@ -393,14 +244,14 @@ static bool adopt_one(struct clew__spool *spool, struct slot *slot) {
 }
 
 uint64_t clew__spool_tend(struct clew__spool *spool, uint64_t now) {
-    struct slot *slot;
+    struct clew__slot *slot;
     if (now < spool->tend_nano)
         return spool->tend_nano;
     spool->tend_nano = now + TEND_NANO;
-    leave_lost_files(spool);
-    if (!find_directory(spool))
+    clew__slots_leave_lost(spool);
+    if (!clew__slots_find_directory(spool))
         return spool->tend_nano;
-    for (int i = 0; i < ADOPTED_AT_ONCE && (slot = free_slot(spool)) != NULL; i++)
+    for (int i = 0; i < ADOPTED_AT_ONCE && (slot = clew__slots_free(spool)) != NULL; i++)
         if (!adopt_one(spool, slot))
             break;
     return spool->tend_nano;
@@ -409,14 +260,14 @@ uint64_t clew__spool_tend(struct clew__spool *spool, uint64_t now) {
 /* ---- draining ---- */
 
 /* Removes what is done with from the file, or the file when there is nothing else in it. */
-static void remove_settled(struct clew__spool *spool, struct slot *slot) {
+static void remove_settled(struct clew__spool *spool, struct clew__slot *slot) {
     int error = CLEW_OK;
     if (slot->file.batches == 0) {
-        bool was_full = slot != &spool->slots[OWN] && !free_slot(spool);
+        bool was_full = slot != &spool->slots[CLEW__SLOT_OWN] && !clew__slots_free(spool);
         /* A damaged tree can show other rows, or numbers, when it is read in another way than when it was
          * counted. */
         spool->books.dropped_corrupt += slot->file.waiting;
-        remove_slot(spool, slot);
+        clew__slot_remove(spool, slot);
         if (was_full)
             spool->tend_nano = 0; /* the next one can be adopted */
         return;
@@ -426,27 +277,27 @@ static void remove_settled(struct clew__spool *spool, struct slot *slot) {
     if (error == CLEW_OK)
         slot->done = 0;
     else
-        file_failed(spool, slot, error);
+        clew__slot_failed(spool, slot, error);
 }
 
 /* The oldest batch of one file; false: none. May take the file away. */
-static bool oldest_of(struct clew__spool *spool, struct slot *slot, struct clew__spool_record *out) {
+static bool oldest_of(struct clew__spool *spool, struct clew__slot *slot, struct clew__spool_record *out) {
     int error = clew__spool_file_oldest(&slot->file, out);
     if (error == CLEW_OK)
         return true;
     if (error == CLEW_ESHUTDOWN && slot->file.batches == 0)
         remove_settled(spool, slot);
     else if (error == CLEW_ESHUTDOWN || error == CLEW_EFORMAT)
-        set_aside(spool, slot); /* there should have been more */
+        clew__slot_set_aside(spool, slot); /* there should have been more */
     return false;
 }
 
-static struct slot *find_oldest(struct clew__spool *spool, struct clew__spool_record *out) {
-    struct slot *oldest = NULL;
-    for (size_t i = 0; i < SLOTS; i++) {
-        struct slot *slot = &spool->slots[i];
+static struct clew__slot *find_oldest(struct clew__spool *spool, struct clew__spool_record *out) {
+    struct clew__slot *oldest = NULL;
+    for (size_t i = 0; i < CLEW__SLOTS; i++) {
+        struct clew__slot *slot = &spool->slots[i];
         struct clew__spool_record record;
-        if (!slot->open || !oldest_of(spool, slot, &record))
+        if (!slot->open || slot->passed_over || !oldest_of(spool, slot, &record))
             continue;
         if (!oldest || record.time_nano < out->time_nano) {
             oldest = slot;
@@ -456,28 +307,42 @@ static struct slot *find_oldest(struct clew__spool *spool, struct clew__spool_re
     return oldest;
 }
 
-static void subtract(struct slot *slot, uint64_t spans) {
+static void subtract(struct clew__slot *slot, uint64_t spans) {
     slot->file.waiting -= spans < slot->file.waiting ? spans : slot->file.waiting;
     slot->file.batches -= slot->file.batches > 0;
 }
 
-/* A batch whose bytes are not those that were stored. */
-static void drop_corrupt(struct clew__spool *spool, struct slot *slot,
-                         const struct clew__spool_record *record) {
+/* A batch whose bytes are not those that were stored, or cannot be had. */
+static void drop_corrupt(struct clew__spool *spool, struct clew__slot *slot,
+                         const struct clew__spool_record *record, const char *why) {
     uint64_t lost = record->spans < slot->file.waiting ? record->spans : slot->file.waiting;
     spool->books.dropped_corrupt += lost;
-    clew_log(CLEW_LOG_ERROR, "spool_record", "a batch of %llu spans in %s/%s.db is damaged and lost",
-             (unsigned long long)lost, spool->path, slot->name);
+    clew_log(CLEW_LOG_ERROR, "spool_record", "a batch of %llu spans in %s/%s.db %s: it is lost",
+             (unsigned long long)lost, spool->path, slot->name, why);
     subtract(slot, record->spans);
     slot->file.read_to = slot->done = record->id;
+    slot->unread = 0;
     remove_settled(spool, slot);
+}
+
+/* A batch that cannot be read now must not keep those of other files waiting, nor its own for ever. */
+static void not_read(struct clew__spool *spool, struct clew__slot *slot,
+                     const struct clew__spool_record *record, int error) {
+    if (error == CLEW_EFORMAT)
+        drop_corrupt(spool, slot, record, "is damaged");
+    else if (++slot->unread >= UNREAD_MAX)
+        drop_corrupt(spool, slot, record,
+                     error == CLEW_ENOMEM ? "does not fit into memory" : "cannot be read");
+    else
+        slot->passed_over = true;
 }
 
 /* Removes what was settled and marks the batch in one transaction. A disk that is full does not keep it from
  * being sent: that is how it gets empty. */
-static void mark(struct clew__spool *spool, struct slot *slot, const struct clew__spool_record *record) {
+static void mark(struct clew__spool *spool, struct clew__slot *slot,
+                 const struct clew__spool_record *record) {
     int error;
-    for (size_t i = 0; i < SLOTS; i++)
+    for (size_t i = 0; i < CLEW__SLOTS; i++)
         if (&spool->slots[i] != slot && spool->slots[i].open && spool->slots[i].done)
             remove_settled(spool, &spool->slots[i]);
     if (slot->file.damaged || (record->tried && !slot->done))
@@ -490,18 +355,19 @@ static void mark(struct clew__spool *spool, struct slot *slot, const struct clew
 }
 
 bool clew__spool_take(struct clew__spool *spool, struct clew__spool_record *record) {
-    struct slot *slot;
+    struct clew__slot *slot;
     if (!spool->path)
         return false;
-    leave_lost_files(spool);
+    clew__slots_leave_lost(spool);
+    for (size_t i = 0; i < CLEW__SLOTS; i++)
+        spool->slots[i].passed_over = false;
     while ((slot = find_oldest(spool, record)) != NULL) {
         int error = clew__spool_file_read(&slot->file, record);
-        if (error == CLEW_EFORMAT) {
-            drop_corrupt(spool, slot, record);
+        if (error != CLEW_OK) {
+            not_read(spool, slot, record, error);
             continue;
         }
-        if (error != CLEW_OK)
-            return false;
+        slot->unread = 0;
         mark(spool, slot, record);
         record->tried = record->tried && slot->fresh != record->id;
         if (record->tried)
@@ -516,9 +382,9 @@ bool clew__spool_take(struct clew__spool *spool, struct clew__spool_record *reco
 }
 
 void clew__spool_settle(struct clew__spool *spool, enum clew__spool_fate fate, uint64_t rejected) {
-    struct slot *slot;
+    struct clew__slot *slot;
     uint64_t spans = spool->taken.spans;
-    leave_lost_files(spool);
+    clew__slots_leave_lost(spool);
     slot = spool->current;
     if (!slot)
         return; /* its file is gone, and it is counted */
@@ -541,7 +407,7 @@ void clew__spool_settle(struct clew__spool *spool, enum clew__spool_fate fate, u
 }
 
 void clew__spool_keep(struct clew__spool *spool, bool may_have_arrived) {
-    struct slot *slot = spool->current;
+    struct clew__slot *slot = spool->current;
     if (!slot)
         return;
     spool->current = NULL;
@@ -553,7 +419,7 @@ void clew__spool_keep(struct clew__spool *spool, bool may_have_arrived) {
 
 uint64_t clew__spool_waiting(const struct clew__spool *spool) {
     uint64_t waiting = 0;
-    for (size_t i = 0; i < SLOTS; i++)
+    for (size_t i = 0; i < CLEW__SLOTS; i++)
         waiting += spool->slots[i].open ? spool->slots[i].file.waiting : 0;
     return waiting;
 }

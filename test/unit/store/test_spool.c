@@ -3,6 +3,7 @@
  * are exact. */
 #include "collector-bridge/store/directory.h"
 #include "collector-bridge/store/spool.h"
+#include "sdk/base/memory.h"
 #include "test/support.h"
 
 #include <clew/extend.h>
@@ -420,6 +421,54 @@ Test(spool, oldest_give_way_when_the_quota_is_used_up) {
         cr_assert_eq(deliver(spool), (int)i);
     cr_assert_eq(deliver(spool), -1);
     cr_assert_eq(books(spool).bytes, 0);
+    close_spool(spool);
+    CLEW_NO_LEAKS();
+}
+
+/* The newer file is found first. */
+Test(spool, oldest_of_all_files_give_way) {
+    struct clew__spool *older = open_spool(QUOTA), *newer = open_spool(QUOTA), *spool;
+    cr_assert(store(older, 1, 100000, 1));
+    cr_assert(store(newer, 2, 100000, 1));
+    close_spool(newer);
+    spool = open_spool(820000);
+    cr_assert_eq(books(spool).adopted, 1);
+    close_spool(older);
+    clew__spool_tend(spool, clew_monotonic_nano() + LATER);
+    cr_assert_eq(books(spool).adopted, 2);
+    cr_assert(store(spool, 3, 250000, 1));
+    cr_assert_eq(books(spool).dropped_quota, 1);
+    cr_assert_eq(deliver(spool), 2);
+    cr_assert_eq(deliver(spool), 3);
+    close_spool(spool);
+    CLEW_NO_LEAKS();
+}
+
+Test(spool, batch_that_does_not_fit_into_memory_keeps_others_waiting_only_for_a_while) {
+    struct clew__spool *large = open_spool(QUOTA), *spool;
+    uint64_t taken;
+    clew_set_log_level(CLEW_LOG_NONE);
+    cr_assert(store(large, 1, 500000, 5));
+    cr_assert(store(large, 2, 1000, 1));
+    close_spool(large);
+    spool = open_spool(QUOTA);
+    cr_assert(store(spool, 3, 1000, 1));
+    taken = clew__budget_limit() - clew__budget_used() - 100000;
+    cr_assert(clew_budget_take(taken));
+    cr_assert_eq(deliver(spool), 3, "another file is not kept waiting");
+    for (int i = 0; i < 64; i++)
+        cr_assert_eq(deliver(spool), -1);
+    clew_budget_give(taken);
+    cr_assert_eq(deliver(spool), 1, "nothing is lost for want of memory that comes back");
+    cr_assert_eq(deliver(spool), 2);
+    cr_assert(store(spool, 1, 500000, 5));
+    cr_assert(store(spool, 2, 1000, 1));
+    cr_assert(clew_budget_take(taken));
+    for (int i = 0; i < 127; i++)
+        cr_assert_eq(deliver(spool), -1);
+    cr_assert_eq(deliver(spool), 2);
+    cr_assert_eq(books(spool).dropped_corrupt, 5);
+    clew_budget_give(taken);
     close_spool(spool);
     CLEW_NO_LEAKS();
 }
