@@ -30,6 +30,7 @@ struct exporter {
     enum state state;
     const clew_batch *batch;
     uint64_t deadline, live_deadline;
+    bool disk_refused;           /* it was not stored, and is counted so */
     bool was_sent;               /* it has been given to `live`, */
     clew_export_outcome outcome; /* which ended so, */
     clew_export_report report;   /* with this */
@@ -52,6 +53,7 @@ static clew_export_outcome fail(struct exporter *exporter, clew_export_outcome o
 static clew_export_outcome send_live(struct exporter *exporter, uint64_t now, clew_export_report *report);
 
 static clew_export_outcome not_stored(struct exporter *exporter, uint64_t now, clew_export_report *report) {
+    exporter->disk_refused = true;
     if (!exporter->was_sent && now < exporter->live_deadline)
         return send_live(exporter, now, report);
     return fail(exporter, CLEW_EXPORT_FAILED, "the receiver is down and the spool takes nothing", report);
@@ -103,7 +105,7 @@ static clew_export_outcome live_ended(struct exporter *exporter, clew_export_out
     exporter->outcome = outcome;
     exporter->report = *report;
     *report = (clew_export_report){.status = -1};
-    return store(exporter, now, report);
+    return exporter->disk_refused ? not_stored(exporter, now, report) : store(exporter, now, report);
 }
 
 static clew_export_outcome send_live(struct exporter *exporter, uint64_t now, clew_export_report *report) {
@@ -142,7 +144,7 @@ static clew_export_outcome on_start(void *self, const clew_batch *batch, uint64_
     struct exporter *exporter = self;
     uint64_t now = clew_monotonic_nano();
     exporter->batch = batch;
-    exporter->was_sent = false;
+    exporter->was_sent = exporter->disk_refused = false;
     plan(exporter, deadline_nano, now);
     clew__spooling_ensure_thread(exporter->shared);
     if (now < exporter->live_deadline && clew__spooling_may_send(exporter->shared))

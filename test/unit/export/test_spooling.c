@@ -1,12 +1,15 @@
 /* The exporter with a spool around inner ones that do what they are told: what is stored, what is not, and
  * who is asked when. */
 #include "collector-bridge/export/spooling.h"
+#include "sdk/base/memory.h"
 #include "sdk/pipeline/batch.h"
 #include "test/support.h"
 
 #include <clew/extend.h>
 #include <dirent.h>
 #include <poll.h>
+#include <semaphore.h>
+#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -223,6 +226,59 @@ Test(spooling, disk_that_takes_nothing_leaves_things_as_they_are_without_a_spool
     cr_assert_eq(live.started, 2);
     exporter.destroy(exporter.self);
     unlink(directory);
+}
+
+/* ---- a disk that hangs ---- */
+
+static sqlite3_io_methods hanging_methods;
+static int (*sync_file)(sqlite3_file *file, int flags);
+static int (*open_file)(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file, int flags, int *out);
+static sem_t synced;
+
+static int sync_when_told(sqlite3_file *file, int flags) {
+    while (sem_wait(&synced) != 0)
+        ;
+    sem_post(&synced);
+    return sync_file(file, flags);
+}
+
+static int open_hanging(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file, int flags, int *out) {
+    int code = open_file(vfs, name, file, flags, out);
+    if (code == SQLITE_OK) {
+        hanging_methods = *file->pMethods;
+        sync_file = hanging_methods.xSync;
+        hanging_methods.xSync = sync_when_told;
+        file->pMethods = &hanging_methods;
+    }
+    return code;
+}
+
+static void hang_disk(void) {
+    static sqlite3_vfs vfs;
+    cr_assert_eq(sem_init(&synced, 0, 0), 0);
+    vfs = *sqlite3_vfs_find(NULL);
+    open_file = vfs.xOpen;
+    vfs.zName = "hanging";
+    vfs.xOpen = open_hanging;
+    cr_assert_eq(sqlite3_vfs_register(&vfs, 1), SQLITE_OK);
+}
+
+Test(spooling, disk_that_hangs_keeps_neither_a_batch_nor_the_end) {
+    uint64_t begin = clew_monotonic_nano();
+    clew_export_report report;
+    hang_disk();
+    live.outcome = CLEW_EXPORT_FAILED;
+    live.report.failure = CLEW_FAILURE_UNREACHABLE;
+    cr_assert_eq(export_within(300, &report), CLEW_EXPORT_UNKNOWN, "it may be on disk");
+    cr_assert_eq(export_within(300, &report), CLEW_EXPORT_FAILED, "there is one batch at a time in memory");
+    cr_assert_eq(books().not_stored, 7);
+    exporter.destroy(exporter.self);
+    cr_assert_lt(clew_monotonic_nano() - begin, PATIENCE_NANO / 2);
+    sem_post(&synced);
+    begin = clew_monotonic_nano();
+    while (clew__budget_used() > 0 && clew_monotonic_nano() - begin < PATIENCE_NANO)
+        poll(NULL, 0, 1);
+    cr_assert_eq(clew__budget_used(), 0, "its thread frees all when the disk is back");
 }
 
 Test(spooling, cancel_says_what_may_have_arrived) {
