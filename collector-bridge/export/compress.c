@@ -7,6 +7,7 @@
  * each. */
 #include "collector-bridge/export/compress.h"
 
+#include "collector-bridge/export/zlib_memory.h"
 #include "sdk/base/buffer.h"
 
 #include <clew/extend.h>
@@ -103,16 +104,6 @@ static int compress_igzip(struct isal_zstream *stream, const void *data, uint32_
 }
 #endif
 
-static voidpf zlib_allocate(voidpf user, uInt items, uInt size) {
-    (void)user;
-    return size && items > SIZE_MAX / size ? NULL : clew_memory_allocate((size_t)items * size);
-}
-
-static void zlib_release(voidpf user, voidpf block) {
-    (void)user;
-    clew_memory_release(block);
-}
-
 static int compress_zlib(z_stream *stream, const void *data, uInt size, struct clew__writer *out) {
     int status = deflateReset(stream);
     stream->next_in = (Bytef *)(uintptr_t)data; /* only read */
@@ -137,8 +128,8 @@ static bool gzip_init(struct clew__compressor *compressor) {
         return compressor->igzip != NULL;
     }
 #endif
-    compressor->deflate.zalloc = zlib_allocate;
-    compressor->deflate.zfree = zlib_release;
+    compressor->deflate.zalloc = clew__zlib_allocate;
+    compressor->deflate.zfree = clew__zlib_release;
     compressor->has_deflate = deflateInit2(&compressor->deflate, GZIP_LEVEL, Z_DEFLATED, GZIP_WINDOW_BITS,
                                            GZIP_MEMORY_LEVEL, Z_DEFAULT_STRATEGY) == Z_OK;
     return compressor->has_deflate;

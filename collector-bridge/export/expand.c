@@ -2,6 +2,8 @@
  * is allocated for it. Keeps no state; any thread. */
 #include "collector-bridge/export/compress.h"
 
+#include "collector-bridge/export/zlib_memory.h"
+
 #include <clew/extend.h>
 
 #include <limits.h>
@@ -52,16 +54,6 @@ static int expand_identity(const void *data, size_t size, size_t limit, struct c
 
 /* ---- gzip ---- */
 
-static voidpf zlib_allocate(voidpf user, uInt items, uInt size) {
-    (void)user;
-    return size && items > SIZE_MAX / size ? NULL : clew_memory_allocate((size_t)items * size);
-}
-
-static void zlib_release(voidpf user, voidpf block) {
-    (void)user;
-    clew_memory_release(block);
-}
-
 /* One step of inflate() into the room that is left, or, where the limit is reached, into a byte of its own: a
  * stream that ends exactly there is fine. */
 static int inflate_step(z_stream *stream, size_t limit, struct clew__expanded *out) {
@@ -110,8 +102,8 @@ static int expand_gzip(const void *data, size_t size, size_t limit, struct clew_
     if (size > UINT_MAX)
         return CLEW_ELIMIT;
     memset(&stream, 0, sizeof stream);
-    stream.zalloc = zlib_allocate;
-    stream.zfree = zlib_release;
+    stream.zalloc = clew__zlib_allocate;
+    stream.zfree = clew__zlib_release;
     stream.next_in = (Bytef *)(uintptr_t)data; /* only read */
     stream.avail_in = (uInt)size;
     if (inflateInit2(&stream, GZIP_WINDOW_BITS) != Z_OK)
