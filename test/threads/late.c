@@ -2,6 +2,9 @@
  * all the same, nothing is left without a fate, and what the worker does later changes no books. */
 #include "gated.h"
 
+#include "sdk/pipeline/wake.h"
+
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -17,6 +20,9 @@ enum { PATIENCE_MS = 1000 }; /* generous: the promise is 50 ms more than the tim
 
 static atomic_bool holds_waits, holds_memory, fails_waits, fails_descriptors;
 static atomic_uint held, failed;
+/* The first worker and the second that come to wait are let go one by one; the first finds nothing. */
+static atomic_bool holds_in_turn, lets_go[2];
+static atomic_uint arrived;
 
 static void hold(atomic_bool *while_set) {
     atomic_fetch_add(&held, 1);
@@ -31,11 +37,23 @@ static bool is_worker(void) {
     return strcmp(name, "clew") == 0;
 }
 
+static bool has_nothing_to_hear(void) {
+    struct pollfd bell = {.fd = clew__wake_descriptor(), .events = POLLIN};
+    return poll(&bell, 1, 0) == 0;
+}
+
 /* In the place of the C library's. */
 int ppoll(struct pollfd *events, nfds_t count, const struct timespec *timeout, const sigset_t *mask) {
     struct timespec left = timeout ? *timeout : (struct timespec){0, 0};
     if (atomic_load(&holds_waits) && is_worker())
         hold(&holds_waits);
+    if (atomic_load(&holds_in_turn) && is_worker() && has_nothing_to_hear()) {
+        unsigned turn = atomic_fetch_add(&arrived, 1);
+        while (turn < 2 && !atomic_load(&lets_go[turn]))
+            usleep(200);
+        if (turn == 0)
+            return 0;
+    }
     if (atomic_load(&fails_waits)) {
         atomic_fetch_add(&failed, 1);
         errno = ENOMEM;
@@ -193,6 +211,41 @@ static void held_with_spans_in_hand(void) {
     tap_ok(delivery.status == 0 && delivery.delivered == 7 && counter.spans == 7, "others go on");
 }
 
+static unsigned thread_count(void) {
+    DIR *tasks = opendir("/proc/self/task");
+    unsigned count = 0;
+    while (readdir(tasks))
+        count++;
+    closedir(tasks);
+    return count;
+}
+
+static void a_wake_up_is_the_new_workers(void) {
+    struct gated gated = {.is_open = true};
+    clew_batch_options options = clew_batch_options_default();
+    clew_provider *provider;
+    unsigned threads;
+    int64_t number = 0;
+    options.schedule_delay_ms = 60000;
+    provider = gated_provider(&gated, CLEW_EXPORTER_LOCAL, &options);
+    make_spans(provider, 1, &number);
+    clew_provider_flush(provider, 20000);
+    atomic_store(&holds_in_turn, true);
+    clew_provider_flush(provider, 0); /* has it wait anew */
+    EVENTUALLY(atomic_load(&arrived) == 1);
+    close(clew__wake_descriptor()); /* as a host does that closes whatever is open */
+    clew_provider_flush(provider, 0);
+    tap_ok(EVENTUALLY(atomic_load(&arrived) == 2), "a worker that waits on a closed descriptor is replaced");
+    make_spans(provider, 600, &number);
+    threads = thread_count();
+    atomic_store(&lets_go[0], true);
+    EVENTUALLY(thread_count() < threads);
+    atomic_store(&lets_go[1], true);
+    tap_ok(EVENTUALLY(gated.spans >= 512), "who is replaced leaves the wake-up to the one in its place");
+    atomic_store(&holds_in_turn, false);
+    clew_provider_shutdown(provider, 20000);
+}
+
 static void waiting_fails(void) {
     struct counter counter = {.spans = 0};
     clew_provider *provider = counting_provider(&counter);
@@ -243,6 +296,7 @@ int main(void) {
     held_while_it_waits();
     held_with_a_batch_under_way();
     held_with_spans_in_hand();
+    a_wake_up_is_the_new_workers();
     waiting_fails();
     no_descriptor_is_left(); /* the last: afterwards no worker is started for a second */
     return tap_done();

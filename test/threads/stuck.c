@@ -120,6 +120,46 @@ static void others_are_closed_beside_it(void) {
     tap_ok(delivery.status == 0 && delivery.delivered == 2 && gated.destroyed == 1, "and goes on as before");
 }
 
+/* ---- an exporter that does not come back from its figures ---- */
+
+static void gated_figures(void *self, clew_spool_stats *out) {
+    struct gated *gated = self;
+    (void)out;
+    atomic_fetch_add(&gated->entered, 1);
+    while (!atomic_load(&gated->is_open))
+        usleep(200);
+}
+
+static void *looks_at_books(void *provider) {
+    books_of(provider);
+    return NULL;
+}
+
+static void books_hold_nobody(void) {
+    struct gated gated = {.is_open = false};
+    struct counter counter = {.spans = 0};
+    clew_provider *stuck = clew_provider_new(NULL), *other = counting_provider(&counter);
+    clew_exporter exporter = {.flags = CLEW_EXPORTER_LOCAL,
+                              .name = "gated",
+                              .self = &gated,
+                              .export_batch = gated_export,
+                              .spool_stats = gated_figures};
+    pthread_t looking;
+    int64_t number = 0;
+    uint64_t begun;
+    clew_provider_add_batch(stuck, &exporter, NULL);
+    make_spans(other, 3, &number);
+    pthread_create(&looking, NULL, looks_at_books, stuck);
+    EVENTUALLY(atomic_load(&gated.entered) > 0);
+    begun = clew_monotonic_nano();
+    clew_delivery delivery = clew_provider_shutdown(other, 5000);
+    tap_ok(delivery.status == 0 && delivery.delivered == 3 && ms_since(begun) < 5000,
+           "while an exporter is stuck in its figures others are shut down");
+    atomic_store(&gated.is_open, true);
+    pthread_join(looking, NULL);
+    clew_provider_shutdown(stuck, 5000);
+}
+
 static void a_flush_beside_it_gets_a_worker(void) {
     struct gated gated = {.is_open = false};
     struct counter counter = {.spans = 0};
@@ -198,6 +238,7 @@ int main(void) {
     is_left_behind(machine_provider(&machine), &machine, "a state machine");
     others_are_closed_beside_it();
     a_flush_beside_it_gets_a_worker();
+    books_hold_nobody();
     a_full_queue_beside_it_gets_a_worker();
     a_simple_exporter_is_left_behind();
     return tap_done();
