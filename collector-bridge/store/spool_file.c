@@ -182,11 +182,12 @@ static int begin_file(struct clew__spool_file *file) {
     return code == SQLITE_OK ? CLEW_OK : failed(file, code);
 }
 
+/* The locking mode comes first: the first look at a file that is there would map shared memory for it. */
 static int set_up(struct clew__spool_file *file, bool create) {
-    static const char settings[] = "PRAGMA synchronous=OFF;"
+    static const char settings[] = "PRAGMA locking_mode=EXCLUSIVE;"
                                    "PRAGMA page_size=" TEXT(PAGE_SIZE) ";"
                                                                        "PRAGMA auto_vacuum=INCREMENTAL;"
-                                                                       "PRAGMA locking_mode=EXCLUSIVE;"
+                                                                       "PRAGMA synchronous=OFF;"
                                                                        "PRAGMA mmap_size=0;"
                                                                        "PRAGMA cache_size=-256;" /* KiB */
                                                                        "PRAGMA cache_spill=64;"

@@ -268,6 +268,16 @@ Test(spool, what_a_killed_process_left_is_adopted_and_cleaned_up) {
     CLEW_NO_LEAKS();
 }
 
+Test(spool, no_file_of_its_own_or_adopted_is_used_by_shared_memory) {
+    in_a_process_that_is_killed(0, 10, false);
+    struct clew__spool *spool = open_spool(QUOTA);
+    cr_assert(store(spool, 10, 100, 1));
+    cr_assert_eq(books(spool).adopted, 10);
+    cr_assert_eq(entries(".db-shm"), 0);
+    close_spool(spool);
+    CLEW_NO_LEAKS();
+}
+
 Test(spool, one_batch_a_kill_may_arrive_twice_and_is_known) {
     struct clew__spool_record record;
     in_a_process_that_is_killed(0, 5, true);
@@ -431,7 +441,7 @@ Test(spool, oldest_of_all_files_give_way) {
     cr_assert(store(older, 1, 100000, 1));
     cr_assert(store(newer, 2, 100000, 1));
     close_spool(newer);
-    spool = open_spool(820000);
+    spool = open_spool(754000);
     cr_assert_eq(books(spool).adopted, 1);
     close_spool(older);
     clew__spool_tend(spool, clew_monotonic_nano() + LATER);
