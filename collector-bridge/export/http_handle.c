@@ -129,8 +129,10 @@ static bool set_protocols(CURL *easy) {
 #endif
 }
 
+/* Without a password OpenSSL would ask for one on the terminal, and wait. */
 static bool set_tls(CURL *easy, const struct clew__otlp_settings *settings) {
-    return SET(easy, CURLOPT_SSL_VERIFYPEER, 1L) && SET(easy, CURLOPT_SSL_VERIFYHOST, 2L) &&
+    return SET(easy, CURLOPT_KEYPASSWD, "") && SET(easy, CURLOPT_SSL_VERIFYPEER, 1L) &&
+           SET(easy, CURLOPT_SSL_VERIFYHOST, 2L) &&
            SET(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) &&
            (!settings->certificate || SET(easy, CURLOPT_CAINFO, settings->certificate)) &&
            (!settings->client_key || (SET(easy, CURLOPT_SSLCERT, settings->client_certificate) &&
@@ -162,6 +164,8 @@ static bool set_options(CURL *easy, struct clew__http *http) {
 #if LIBCURL_VERSION_NUM >= 0x075700
     /* Otherwise giving up waits until a silent name server is given up, too. */
     set = set && SET(easy, CURLOPT_QUICK_EXIT, 1L);
+    /* Otherwise a file of authorities that is replaced would be noticed a day later. */
+    set = set && (!settings->certificate || SET(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L));
 #endif
     return set;
 }

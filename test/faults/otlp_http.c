@@ -448,6 +448,49 @@ static void forked(void) {
     peer_stop(peer);
 }
 
+/* OpenSSL would ask for the passphrase: on the terminal, which this child has not got, or else on standard
+ * input, which never says anything. */
+static void export_with_a_locked_key(uint16_t port, const char *key, int silent) {
+    char endpoint[64];
+    clew_otlp_options options = clew_otlp_options_default();
+    clew_exporter exporter = {0};
+    setsid();
+    dup2(silent, STDIN_FILENO);
+    alarm(10);
+    snprintf(endpoint, sizeof endpoint, "https://127.0.0.1:%u/v1/traces", port);
+    options.endpoint = endpoint;
+    options.client_certificate = options.client_key = key;
+    if (clew_otlp_exporter(&options, &exporter) != CLEW_OK)
+        _exit(2);
+    _exit(export_batch(&exporter, &small, 1000).outcome == CLEW_EXPORT_FAILED ? 0 : 1);
+}
+
+static void key_with_a_passphrase(void) {
+    const struct peer_step steps[] = {{.behaviour = PEER_HEALTHY}};
+    char path[] = "/tmp/clew-locked-XXXXXX", command[256];
+    int file = mkstemp(path), silent[2], status = -1;
+    snprintf(
+        command, sizeof command,
+        "openssl req -x509 -newkey rsa:2048 -passout pass:secret -subj /CN=locked -keyout %s.key -out %s.pem "
+        ">/dev/null 2>&1 && cat %s.pem %s.key >%s; result=$?; rm -f %s.pem %s.key; exit $result",
+        path, path, path, path, path, path, path);
+    if (file < 0 || pipe(silent) != 0 || system(command) != 0) {
+        tap_skip("a key with a passphrase", "openssl makes none");
+        return;
+    }
+    struct peer *peer = start(steps, 1);
+    pid_t child = fork();
+    if (child == 0)
+        export_with_a_locked_key(peer_port(peer), path, silent[0]);
+    waitpid(child, &status, 0);
+    tap_ok(WIFEXITED(status) && WEXITSTATUS(status) == 0, "nobody is asked for the passphrase of a key");
+    close(silent[0]);
+    close(silent[1]);
+    close(file);
+    unlink(path);
+    peer_stop(peer);
+}
+
 /* A daemon closes all descriptors it can find; the numbers then belong to files of its own. */
 static void descriptor_taken_over(void) {
     const struct peer_step steps[] = {{.behaviour = PEER_HEALTHY}};
@@ -533,6 +576,7 @@ int main(void) {
     few_descriptors();
     cancelled();
     forked();
+    key_with_a_passphrase();
     descriptor_taken_over();
     sigprocmask(SIG_SETMASK, NULL, &after);
     tap_ok(same_signals(&before, &after), "signals are as they were");
