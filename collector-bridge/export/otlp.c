@@ -340,6 +340,12 @@ static clew_export_outcome on_step(void *self, const clew_poll *descriptors, siz
     return run(self, descriptors, count, now_nano, report);
 }
 
+/* So what does not fit into the time any more ends with its own reason, and not with a cancel. */
+static void on_hasten(void *self, uint64_t deadline_nano) {
+    struct otlp *otlp = self;
+    otlp->deadline_nano = earlier(otlp->deadline_nano, deadline_nano);
+}
+
 static clew_export_outcome on_cancel(void *self) {
     struct otlp *otlp = self;
     struct clew__transport_result result;
@@ -428,6 +434,8 @@ int clew__otlp_exporter_over(clew__transport_maker make, const clew_otlp_options
         out->wait = on_wait;
         out->step = on_step;
         out->cancel = on_cancel;
+        out->hasten = on_hasten;
+
         out->forked = on_forked;
         out->destroy = on_destroy;
         out->server_address = otlp->settings.server_address[0] ? otlp->settings.server_address : NULL;

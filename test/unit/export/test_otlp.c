@@ -356,6 +356,20 @@ Test(otlp, deadline_stops_an_attempt) {
     done();
 }
 
+Test(otlp, a_close_that_leaves_less_time_gets_the_reason_of_the_last_attempt) {
+    script(breaks(false));
+    options.timeout_ms = 10000;
+    make(7, 10);
+    cr_assert_eq(start(), CLEW_EXPORT_PENDING);
+    uint64_t closes = now + 100 * MILLI;
+    exporter.hasten(exporter.self, closes);
+    cr_assert_leq(wake_time(), closes);
+    cr_assert_eq(exporter.step(exporter.self, NULL, 0, closes, &report), CLEW_EXPORT_FAILED);
+    cr_assert_eq(report.failed, 7);
+    cr_assert(strstr(report.reason, "the line is cut"), "%s", report.reason);
+    done();
+}
+
 Test(otlp, answer_at_the_deadline_counts) {
     fake.hang = true;
     script(accepts());
