@@ -71,8 +71,8 @@ static int choose_word(const struct clew__sources *sources, const struct word *w
         used = words[i].value == standard ? words[i].text : NULL;
     for (size_t i = 0; i < wrong; i++) {
         char shown[CLEW__SHOWN_MAX];
-        clew_log(CLEW_LOG_WARN, sources->at[i].name, "%s=\"%s\" is no %s; %s is used%s%s",
-                 sources->at[i].name, clew__source_show(sources->at[i].text, shown), what, used,
+        clew_log(CLEW_LOG_WARN, sources->at[i].name, "%s=\"%s\" is no %s; using %s%s%s", sources->at[i].name,
+                 clew__source_show(sources->at[i].text, shown), what, used,
                  wrong < sources->count ? ", of " : ", the default",
                  wrong < sources->count ? sources->at[wrong].name : "");
     }
@@ -83,7 +83,7 @@ static int choose_word(const struct clew__sources *sources, const struct word *w
 static int check_option(const char *name, int option, int last) {
     if (option >= 0 && option <= last)
         return option;
-    clew_log(CLEW_LOG_WARN, name, "%s=%d is unknown; the variable or the default is used", name, option);
+    clew_log(CLEW_LOG_WARN, name, "%s=%d is unknown; using the variable or the default", name, option);
     return 0;
 }
 
@@ -135,7 +135,7 @@ static uint32_t choose_timeout(clew_otlp_signal signal, uint32_t option) {
     for (size_t i = 0; i < chosen; i++) {
         char shown[CLEW__SHOWN_MAX];
         clew_log(CLEW_LOG_WARN, sources.at[i].name,
-                 "%s=\"%s\" is no time in milliseconds from 0 to 2147483647; %u ms is used%s%s",
+                 "%s=\"%s\" is no time in milliseconds from 0 to 2147483647; using %u%s%s",
                  sources.at[i].name, clew__source_show(sources.at[i].text, shown), (unsigned)timeout,
                  chosen < sources.count ? ", of " : ", the default",
                  chosen < sources.count ? sources.at[chosen].name : "");

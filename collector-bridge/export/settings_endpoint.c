@@ -64,7 +64,7 @@ static bool read_insecure(clew_otlp_signal signal) {
     if (clew__source_is(source->text, "true"))
         return true;
     if (!clew__source_is(source->text, "false"))
-        clew_log(CLEW_LOG_WARN, source->name, "%s=\"%s\" is neither true nor false; false is used",
+        clew_log(CLEW_LOG_WARN, source->name, "%s=\"%s\" is neither true nor false; using false",
                  source->name, clew__source_show(source->text, shown));
     return false;
 }

@@ -36,14 +36,14 @@ static uint64_t choose_quota(uint64_t option) {
         return option;
     if (option) {
         clew_log(CLEW_LOG_WARN, "clew_otlp_options.spool_quota",
-                 "clew_otlp_options.spool_quota=%llu is less than 1048576 bytes, which are used",
+                 "clew_otlp_options.spool_quota=%llu is less than 1048576 bytes; using 1048576",
                  (unsigned long long)option);
         return QUOTA_LEAST;
     }
     if (text.size && !read_bytes(text, &quota)) {
         clew__answer_show(text, NULL, 0, shown, sizeof shown);
         clew_log(CLEW_LOG_WARN, "CLEW_SPOOL_LIMIT",
-                 "CLEW_SPOOL_LIMIT=\"%s\" is no number of bytes from 1048576 on; 268435456 is used", shown);
+                 "CLEW_SPOOL_LIMIT=\"%s\" is no number of bytes from 1048576 on; using 268435456", shown);
         quota = QUOTA_DEFAULT;
     }
     return quota;

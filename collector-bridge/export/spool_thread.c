@@ -99,12 +99,14 @@ static void replay_ended(struct clew__spooling *shared, clew_export_outcome outc
     } else if (in_part && report->unknown == 0 && is_final) {
         replay_succeeded(shared, CLEW__SPOOL_DELIVERED, report->rejected + report->failed);
     } else if (outcome == CLEW_EXPORT_FAILED && is_final) {
-        clew_log(CLEW_LOG_WARN, "spool_refused", "%llu spans from the spool not delivered: %s",
-                 (unsigned long long)shared->record.spans, report->reason);
+        clew_log(CLEW_LOG_WARN, "spool_refused", "%llu span%s from the spool not delivered: %s",
+                 (unsigned long long)shared->record.spans, shared->record.spans == 1 ? "" : "s",
+                 report->reason);
         replay_succeeded(shared, CLEW__SPOOL_REFUSED, 0);
     } else {
-        clew_log(CLEW_LOG_INFO, "spool_waits", "%llu spans wait on disk: %s",
-                 (unsigned long long)clew__spool_waiting(shared->spool), report->reason);
+        uint64_t waiting = clew__spool_waiting(shared->spool);
+        clew_log(CLEW_LOG_INFO, "spool_waits", "%llu span%s on disk: %s", (unsigned long long)waiting,
+                 waiting == 1 ? " waits" : "s wait", report->reason);
         replay_failed(shared, outcome != CLEW_EXPORT_FAILED,
                       outcome != CLEW_EXPORT_FAILED || is_suspicious(report->failure), report->reason);
     }

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* As ALPN spells it. */
 static const unsigned char alpn[] = "\x02h2";
@@ -46,6 +47,14 @@ static unsigned long new_error(unsigned long before) {
 static const char *error_text(unsigned long error) {
     const char *text = error ? ERR_reason_error_string(error) : NULL;
     return text ? text : "no further reason";
+}
+
+/* OpenSSL's own words for a file that is not there or is of another kind are about its libraries. */
+static const char *file_error_text(const char *path, unsigned long error) {
+    if (access(path, R_OK) != 0)
+        return strerror(errno);
+    return ERR_GET_REASON(error) == ERR_R_PEM_LIB ? "it is not PEM of that kind, or has a passphrase"
+                                                  : error_text(error);
 }
 
 /* ---- sockets ---- */
@@ -98,7 +107,7 @@ static int on_passphrase(char *buffer, int size, int writing, void *user) {
 static bool file_fails(struct clew__tls *tls, const char *what, const char *path, unsigned long before) {
     char shown[64];
     clew__answer_show(clew__slice_text(path), NULL, 0, shown, sizeof shown);
-    say(tls, "%s %s cannot be used: %s", what, shown, error_text(new_error(before)));
+    say(tls, "%s %s cannot be used: %s", what, shown, file_error_text(path, new_error(before)));
     return false;
 }
 

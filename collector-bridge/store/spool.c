@@ -94,8 +94,8 @@ static bool drop_from(struct clew__spool *spool, struct clew__slot *slot, uint64
         return false;
     spool->books.dropped_quota += dropped;
     if (dropped)
-        clew_log(CLEW_LOG_WARN, "spool_quota", "%llu spans dropped: the oldest ones, for the spool is full",
-                 (unsigned long long)dropped);
+        clew_log(CLEW_LOG_WARN, "spool_quota", "%llu span%s dropped: the oldest on disk, for %s is full",
+                 (unsigned long long)dropped, dropped == 1 ? "" : "s", spool->path);
     clew__spool_file_compact(&slot->file, slot != &spool->slots[CLEW__SLOT_OWN]);
     if (slot == &spool->slots[CLEW__SLOT_OWN] && !fits(spool, bytes))
         clew__spool_file_compact(&slot->file, true);
@@ -237,8 +237,8 @@ static bool adopt_one(struct clew__spool *spool, struct clew__slot *slot) {
     slot->inode = clew__spool_inode(spool->path, slot->name);
     spool->books.adopted += slot->file.waiting;
     if (slot->file.waiting)
-        clew_log(CLEW_LOG_INFO, "spool_adopted", "%llu spans were left behind in %s and will be sent",
-                 (unsigned long long)slot->file.waiting, spool->path);
+        clew_log(CLEW_LOG_INFO, "spool_adopted", "%llu span%s left behind in %s will be sent",
+                 (unsigned long long)slot->file.waiting, slot->file.waiting == 1 ? "" : "s", spool->path);
     remove_settled(spool, slot);
     return true;
 }
@@ -317,8 +317,8 @@ static void drop_corrupt(struct clew__spool *spool, struct clew__slot *slot,
                          const struct clew__spool_record *record, const char *why) {
     uint64_t lost = record->spans < slot->file.waiting ? record->spans : slot->file.waiting;
     spool->books.dropped_corrupt += lost;
-    clew_log(CLEW_LOG_ERROR, "spool_record", "a batch of %llu spans in %s/%s.db %s: it is lost",
-             (unsigned long long)lost, spool->path, slot->name, why);
+    clew_log(CLEW_LOG_ERROR, "spool_record", "a batch of %llu span%s in %s/%s.db %s: it is lost",
+             (unsigned long long)lost, lost == 1 ? "" : "s", spool->path, slot->name, why);
     subtract(slot, record->spans);
     slot->file.read_to = slot->done = record->id;
     slot->unread = 0;

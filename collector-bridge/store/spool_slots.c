@@ -69,8 +69,8 @@ bool clew__slot_is_gone(struct clew__spool *spool, struct clew__slot *slot) {
     if (clew__spool_inode(spool->path, slot->name) == slot->inode)
         return false;
     spool->books.dropped_corrupt += slot->file.waiting;
-    clew_log(CLEW_LOG_ERROR, "spool_gone", "%s/%s.db was removed by somebody: %llu spans lost", spool->path,
-             slot->name, (unsigned long long)slot->file.waiting);
+    clew_log(CLEW_LOG_ERROR, "spool_gone", "%s/%s.db was removed by somebody: %llu span%s lost", spool->path,
+             slot->name, (unsigned long long)slot->file.waiting, slot->file.waiting == 1 ? "" : "s");
     clew__slot_close(spool, slot);
     return true;
 }

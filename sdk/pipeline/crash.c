@@ -202,7 +202,10 @@ static bool open_new(struct clew__crash *crash) {
     if (directory < 0)
         return false;
     descriptor = clew__crash_create(directory, crash->label, crash->bytes, crash->name);
-    if (descriptor >= 0)
+    if (descriptor < 0)
+        clew_log(CLEW_LOG_ERROR, "crash", "no crash file of %llu bytes in %s: %s",
+                 (unsigned long long)crash->bytes, crash->directory, strerror(errno));
+    else
         base = mmap(NULL, crash->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
     if (base == MAP_FAILED || !make_books(crash)) {
         if (base != MAP_FAILED)

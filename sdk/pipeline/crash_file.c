@@ -23,8 +23,7 @@
 int clew__crash_directory_make(const char *path) {
     if (mkdir(path, 0700) == 0 || errno == EEXIST)
         return clew__crash_directory_open(path);
-    clew_log(CLEW_LOG_ERROR, "crash", "cannot make the directory for crash files %s: %s", path,
-             strerror(errno));
+    clew_log(CLEW_LOG_ERROR, "crash", "no crash files in %s: it cannot be made: %s", path, strerror(errno));
     return -1;
 }
 
@@ -37,7 +36,7 @@ int clew__crash_directory_open(const char *path) {
     else if (status.st_uid != geteuid())
         why = "it belongs to somebody else";
     else if (status.st_mode & (S_IWGRP | S_IWOTH))
-        why = "others may write into it";
+        why = "others may write to it";
     if (!why)
         return directory;
     clew_log(CLEW_LOG_ERROR, "crash", "no crash files in %s: %s", path, why);
@@ -108,8 +107,7 @@ int clew__crash_create(int directory, const char *label, uint64_t bytes, char na
         if (descriptor >= 0)
             close(descriptor);
     }
-    clew_log(CLEW_LOG_ERROR, "crash", "no crash file of %llu bytes: %s", (unsigned long long)bytes,
-             strerror(error));
+    errno = error;
     return -1;
 }
 

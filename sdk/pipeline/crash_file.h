@@ -19,7 +19,7 @@ int clew__crash_directory_open(const char *path);
 bool clew__crash_may_write(uint64_t end);
 
 /* A new file of that size, locked and with its room on the disk allocated, so that no later write can fail;
- * -1 with the reason logged. */
+ * -1 with errno. */
 int clew__crash_create(int directory, const char *label, uint64_t bytes, char name[CLEW__CRASH_NAME_SIZE]);
 
 /* Whether a name in the directory is one of a crash file. */

@@ -124,12 +124,12 @@ struct clew__leftovers *clew__leftovers_find(const char *path) {
 static void say_sent(const struct clew__leftovers *leftovers, const char *name) {
     uint64_t damaged = clew__recovery_damaged(leftovers->recovery);
     if (leftovers->sent)
-        clew_log(CLEW_LOG_INFO, "crash.recovered", "%llu spans recovered from %s, of process %u",
-                 (unsigned long long)leftovers->sent, name,
+        clew_log(CLEW_LOG_INFO, "crash.recovered", "%llu span%s recovered from %s, of process %u",
+                 (unsigned long long)leftovers->sent, leftovers->sent == 1 ? "" : "s", name,
                  (unsigned)clew__recovery_pid(leftovers->recovery));
     if (damaged)
-        clew_log(CLEW_LOG_WARN, "crash.damaged", "%llu damaged records in %s are lost",
-                 (unsigned long long)damaged, name);
+        clew_log(CLEW_LOG_WARN, "crash.damaged", "%llu damaged record%s in %s lost",
+                 (unsigned long long)damaged, damaged == 1 ? "" : "s", name);
 }
 
 /* Done with the file at hand. */

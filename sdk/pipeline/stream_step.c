@@ -353,18 +353,24 @@ static bool is_due(struct clew__stream *stream, uint64_t now) {
 
 /* Threads drop without a word; the worker says it for them. */
 static void say_dropped(struct clew__stream *stream, uint64_t now) {
-    uint64_t dropped;
+    uint64_t full, memory;
     if (now - stream->said_at < SAY_DROPPED_NANO)
         return;
     stream->said_at = now;
-    dropped = clew__account_sum(stream->number, CLEW__DROPPED_QUEUE_FULL) +
-              clew__account_sum(stream->number, CLEW__DROPPED_MEMORY) +
-              atomic_load(&stream->fates[CLEW__FATE_DROPPED_QUEUE_FULL]) +
-              atomic_load(&stream->fates[CLEW__FATE_DROPPED_MEMORY]);
-    if (dropped > stream->said_dropped)
-        clew_log(CLEW_LOG_WARN, "queue.full", "%llu spans dropped: the queue of %s is full",
-                 (unsigned long long)(dropped - stream->said_dropped), stream->exporter.name);
-    stream->said_dropped = dropped;
+    full = clew__account_sum(stream->number, CLEW__DROPPED_QUEUE_FULL) +
+           atomic_load(&stream->fates[CLEW__FATE_DROPPED_QUEUE_FULL]);
+    memory = clew__account_sum(stream->number, CLEW__DROPPED_MEMORY) +
+             atomic_load(&stream->fates[CLEW__FATE_DROPPED_MEMORY]);
+    if (full + memory == stream->said_dropped)
+        return;
+    stream->said_dropped = full + memory;
+    if (full)
+        clew_log(CLEW_LOG_WARN, "queue.full", "%llu span%s dropped so far: the queue of %s is full",
+                 (unsigned long long)full, full == 1 ? "" : "s", stream->exporter.name);
+    if (memory)
+        clew_log(CLEW_LOG_WARN, "queue.memory",
+                 "%llu span%s dropped so far: no memory left for the queue of %s", (unsigned long long)memory,
+                 memory == 1 ? "" : "s", stream->exporter.name);
 }
 
 static void lower(uint64_t *wake, uint64_t time) {

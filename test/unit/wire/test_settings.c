@@ -183,7 +183,7 @@ Test(settings, wrong_timeout_falls_back_to_the_general_one) {
         clew__otlp_settings_fini(&settings);
     }
     cr_assert(strstr(said, "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT=\"-1\""));
-    cr_assert(strstr(said, "77 ms is used, of OTEL_EXPORTER_OTLP_TIMEOUT"));
+    cr_assert(strstr(said, "using 77, of OTEL_EXPORTER_OTLP_TIMEOUT"));
     CLEW_NO_LEAKS();
 }
 
@@ -193,7 +193,7 @@ Test(settings, wrong_timeouts_everywhere_leave_the_default) {
     make(NULL);
     cr_assert_eq(settings.timeout_ms, 10000);
     cr_assert_eq(lines_said(), 2);
-    cr_assert(strstr(said, "10000 ms is used, the default"));
+    cr_assert(strstr(said, "using 10000, the default"));
     done();
 }
 
@@ -283,9 +283,9 @@ Test(settings, wrong_protocol_is_named_and_the_next_best_is_used) {
     cr_assert_eq(protocol_of("grpc"), CLEW_OTLP_GRPC);
     cr_assert_eq(lines_said(), 1);
     cr_assert(strstr(said, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=\"carrier-pigeon\""));
-    cr_assert(strstr(said, "grpc is used, of OTEL_EXPORTER_OTLP_PROTOCOL"));
+    cr_assert(strstr(said, "using grpc, of OTEL_EXPORTER_OTLP_PROTOCOL"));
     cr_assert_eq(protocol_of("http"), CLEW_OTLP_HTTP_PROTOBUF);
-    cr_assert(strstr(said, "PROTOCOL=\"http\" is no protocol of OTLP; http/protobuf is used, the default"));
+    cr_assert(strstr(said, "PROTOCOL=\"http\" is no protocol of OTLP; using http/protobuf, the default"));
     CLEW_NO_LEAKS();
 }
 
@@ -333,7 +333,7 @@ Test(settings, compressions_are_gzip_zstd_and_none) {
     cr_assert_str_eq(said, "");
     cr_assert_eq(compression_of("brotli", "gzip"), CLEW_COMPRESSION_GZIP);
     cr_assert(strstr(said, "TRACES_COMPRESSION=\"brotli\""));
-    cr_assert(strstr(said, "gzip is used, of OTEL_EXPORTER_OTLP_COMPRESSION"));
+    cr_assert(strstr(said, "using gzip, of OTEL_EXPORTER_OTLP_COMPRESSION"));
     CLEW_NO_LEAKS();
 }
 
