@@ -41,17 +41,6 @@ static const char *connect_error_text(const struct clew__http *http) {
     return clew__connect_error_text((int)number);
 }
 
-/* Without the names of OpenSSL's versions, numbers and rooms, which stand in front. */
-static void explain_tls(const char *shown, const char *text, char *reason, size_t size) {
-    char detail[80];
-    const char *colons = strstr(text, "::");
-    clew__answer_show(clew__slice_text(colons ? colons + 2 : text), NULL, 0, detail, sizeof detail);
-    if (strstr(text, "wrong version number"))
-        say(reason, size, "what %s answers is not TLS: http:// may be meant", shown);
-    else
-        say(reason, size, "no TLS with %s: %s", shown, detail);
-}
-
 static void explain_late(const struct clew__http *http, char *reason, size_t size) {
     const char *shown = http->base.settings->shown;
     uint64_t now = clew_monotonic_nano();
@@ -113,7 +102,10 @@ enum clew__transport_end clew__http_explain(const struct clew__http *http, CURLc
         say(reason, size, "%s closed the connection without an answer", shown);
         return CLEW__TRANSPORT_BROKEN;
     case CURLE_SSL_CONNECT_ERROR:
-        explain_tls(shown, http->error[0] ? http->error : text, reason, size);
+        if (strstr(text, "wrong version number"))
+            say(reason, size, "what %s answers is not TLS: http:// may be meant", shown);
+        else
+            say(reason, size, "no TLS with %s: %s", shown, text);
         return CLEW__TRANSPORT_BROKEN;
     case CURLE_OUT_OF_MEMORY:
         say(reason, size, "out of memory while sending to %s", shown);

@@ -143,8 +143,8 @@ static uint32_t choose_timeout(clew_otlp_signal signal, uint32_t option) {
     return timeout;
 }
 
-/* The file is read anew with each connection, and may be there by then: a missing one is worth a word, no
- * more. */
+/* The file is read anew when a connection is made or has failed, and may be there by then: a missing one is
+ * worth a word, no more. */
 static int choose_file(char **out, const struct clew__sources *sources) {
     if (sources->count == 0)
         return CLEW_OK;

@@ -39,3 +39,13 @@ Test(explain, lost_connections_may_be_tried_again) {
     cr_assert_eq(explain(CURLE_SEND_ERROR, "from ::1 to ::2", reason, sizeof reason), CLEW__TRANSPORT_BROKEN);
     cr_assert_str_eq(reason, "connection to https://there lost: from ::1 to ::2");
 }
+
+Test(explain, plain_text_where_tls_was_expected_is_told_without_the_words_of_openssl) {
+    char reason[256];
+    explain(CURLE_SSL_CONNECT_ERROR, "OpenSSL/3.0.22: error:0A00010B:SSL routines::wrong version number",
+            reason, sizeof reason);
+    cr_assert_str_eq(reason, "what https://there answers is not TLS: http:// may be meant");
+    explain(CURLE_SSL_CONNECT_ERROR, "OpenSSL/3.0.22: error:0A000102:SSL routines::unsupported protocol",
+            reason, sizeof reason);
+    cr_assert_str_eq(reason, "no TLS with https://there: unsupported protocol");
+}
