@@ -211,7 +211,7 @@ void clew__http_result(struct clew__http *http, CURLcode code, struct clew__tran
         result->retryable = result->end == CLEW__TRANSPORT_BROKEN;
         result->memory = code == CURLE_OUT_OF_MEMORY;
         /* Who is refused by TLS, even after the request, is not listened to. */
-        if (result->end == CLEW__TRANSPORT_HOPELESS)
+        if (result->end == CLEW__TRANSPORT_HOPELESS && !result->memory)
             result->sent = http->requests > 1;
     }
 }
