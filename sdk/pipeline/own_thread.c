@@ -1,6 +1,8 @@
 /* Owns what the application decided about Clew's threads: written before there is one. */
 #include "sdk/pipeline/own_thread.h"
 
+#include "sdk/base/clock.h"
+#include "sdk/base/lock.h"
 #include "sdk/base/struct_size.h"
 
 #include <clew/extend.h>
@@ -10,6 +12,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -29,6 +32,8 @@ static struct {
     void (*on_start)(void *user);
     void *user;
 } configured = {.name = "clew"};
+
+static _Atomic pid_t leaving; /* as the system numbers threads; 0: none */
 
 int clew__own_thread_configure(const clew_worker_options *given) {
     clew_worker_options options = {0};
@@ -89,4 +94,23 @@ void clew__own_thread_begin(const char *name) {
                  strerror(errno));
     if (configured.on_start)
         configured.on_start(configured.user);
+}
+
+void clew__own_thread_leaves(void) {
+    atomic_store(&leaving, gettid());
+}
+
+void clew__own_thread_wait(uint64_t deadline) {
+    pid_t thread = atomic_exchange(&leaving, 0);
+    int saved = errno;
+    for (unsigned round = 0; thread && tgkill(getpid(), thread, 0) == 0; round++) {
+        if (clew__monotonic_nano() >= deadline)
+            break;
+        clew__wait_a_little(round);
+    }
+    errno = saved;
+}
+
+void clew__own_thread_forked(void) {
+    atomic_store(&leaving, 0);
 }

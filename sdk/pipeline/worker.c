@@ -68,6 +68,7 @@ static bool goes_on(uintptr_t self) {
         if (!goes) {
             clew__chunk_free_spares();
             clew__drive_end(self);
+            clew__own_thread_leaves();
             atomic_store(&running, false);
             pthread_cond_broadcast(&changed);
         }
@@ -374,8 +375,10 @@ static struct clew__worker_result finish(struct clew__task *const *asked, size_t
            clew__monotonic_nano() < patience)
         wait_for_change(patience);
     pthread_mutex_unlock(&clew__drive_mutex);
-    if (is_close && !is_own)
+    if (is_close && !is_own) {
+        clew__own_thread_wait(patience);
         give_up(&wish);
+    }
     result = take_back(&wish, deadline);
     say_late(&wish);
     clew__cancel_allow(cancel);
@@ -428,6 +431,7 @@ static void after_fork_in_child(struct clew__thread *self) {
     waiters = 0;
     atomic_store(&running, false);
     atomic_store(&retry_at_nano, 0);
+    clew__own_thread_forked();
     clew__wake_forked();
     clew__loop_forked();
     clew__stream_reset_lock();
