@@ -467,7 +467,7 @@ static void export_with_a_locked_key(uint16_t port, const char *key, int silent)
 
 static void key_with_a_passphrase(void) {
     const struct peer_step steps[] = {{.behaviour = PEER_HEALTHY}};
-    char path[] = "/tmp/clew-locked-XXXXXX", command[256];
+    char path[] = "/tmp/clew-locked-XXXXXX", command[512];
     int file = mkstemp(path), silent[2], status = -1;
     snprintf(
         command, sizeof command,
