@@ -1,7 +1,7 @@
 /* `clew recover`: sends what crash files hold. One thread. */
-#include "sdk/pipeline/recover.h"
+#include "sdk/crash/recover.h"
 #include "collector-bridge/cli/command.h"
-#include "sdk/pipeline/crash_file.h"
+#include "sdk/crash/crash_file.h"
 
 #include <clew/extend.h>
 #include <clew/otlp.h>

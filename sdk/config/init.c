@@ -6,7 +6,7 @@
 #include "sdk/base/thread.h"
 #include "sdk/config/options.h"
 #include "sdk/context/context.h"
-#include "sdk/pipeline/crash.h"
+#include "sdk/crash/crash.h"
 #include "sdk/telemetry/telemetry.h"
 #include "sdk/trace/provider.h"
 

@@ -4,8 +4,8 @@
 
 #include "sdk/base/environment.h"
 #include "sdk/context/propagators.h"
+#include "sdk/crash/crash.h"
 #include "sdk/pipeline/batch_options.h"
-#include "sdk/pipeline/crash.h"
 #include "sdk/trace/limits.h"
 
 #include <clew/extend.h>

@@ -5,7 +5,7 @@
 #include "proto/otlp.h"
 #include "sdk/base/lock.h"
 #include "sdk/base/memory.h"
-#include "sdk/pipeline/crash.h"
+#include "sdk/crash/crash.h"
 
 /* Of the memory budget, the part that spare chunks may keep. */
 #define SPARE_SHARE 64u
@@ -18,6 +18,10 @@ static bool locked_for_fork;
 /* A body's block holds, in front of the span's bytes: the chunk, a record, a tag of one byte and a length. */
 _Static_assert(CLEW__CHUNK_OVERHEAD + CLEW__RECORD_SIZE + 1 + 5 <= CLEW__BODY_HEADROOM,
                "a body leaves room to become a chunk");
+/* A chunk in a crash file is that block's shell. */
+_Static_assert(sizeof(struct clew__chunk) <= sizeof(struct clew__crash_shell) &&
+                   _Alignof(struct clew__chunk) <= _Alignof(struct clew__crash_shell),
+               "a shell holds a chunk");
 
 static struct clew__chunk **spares_of(size_t block_size) {
     if (block_size == CLEW__CHUNK_OVERHEAD + CLEW__CHUNK_LARGE)
@@ -100,11 +104,29 @@ static void begin_records(struct clew__chunk *chunk) {
     atomic_store_explicit(&chunk->records->end, 0, memory_order_relaxed);
 }
 
+static struct clew__chunk *take_protected(struct clew__crash *crash, uint32_t capacity) {
+    struct clew__crash_block block;
+    struct clew__chunk *chunk;
+    if (!clew__crash_take(crash, capacity, &block))
+        return NULL;
+    chunk = (struct clew__chunk *)block.shell;
+    memset(chunk, 0, sizeof *chunk);
+    chunk->crash = crash;
+    chunk->records = block.records;
+    chunk->block_size = block.size;
+    chunk->capacity = block.size - (uint32_t)sizeof *block.records;
+    return chunk;
+}
+
+static void give_protected(struct clew__chunk *chunk, bool keep) {
+    clew__crash_give(chunk->crash, (const struct clew__crash_shell *)chunk, chunk->block_size, keep);
+}
+
 struct clew__chunk *clew__chunk_new(struct clew__crash *crash, uint32_t capacity) {
     size_t size = CLEW__CHUNK_OVERHEAD + capacity;
     struct clew__chunk *chunk;
     if (crash && clew__crash_ready(crash))
-        return clew__crash_chunk(crash, capacity);
+        return take_protected(crash, capacity);
     chunk = take_spare(size);
     if (!chunk)
         chunk = clew__charged_new(size);
@@ -125,14 +147,14 @@ uint64_t clew__chunk_block_size(struct clew__crash *crash, uint32_t capacity) {
 
 void clew__chunk_free(struct clew__chunk *chunk) {
     if (chunk && chunk->crash)
-        clew__crash_free(chunk, chunk->is_kept);
+        give_protected(chunk, chunk->is_kept);
     else if (chunk && !keep_spare(chunk))
         clew__charged_free(chunk, chunk->block_size);
 }
 
 void clew__chunk_lose(struct clew__chunk *chunk) {
     if (chunk->crash)
-        clew__crash_free(chunk, chunk->is_kept || clew__crash_keeps_undelivered());
+        give_protected(chunk, chunk->is_kept || clew__crash_keeps_undelivered());
     else
         clew__chunk_free(chunk);
 }

@@ -4,28 +4,12 @@
 #ifndef CLEW_PIPELINE_CHUNK_H
 #define CLEW_PIPELINE_CHUNK_H
 
-#include "sdk/pipeline/scope.h"
+#include "sdk/crash/records.h"
+#include "sdk/resource/origin.h"
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* In front of each span's bytes, unaligned. The bytes are the member `spans` of a ScopeSpans, tag and length
- * included. */
-struct clew__record {
-    const struct clew__scope *scope;
-    uint32_t size;
-};
-#define CLEW__RECORD_SIZE 12u
-
-/* The records of a chunk. The two marks are what a crash file goes by: those in between are complete and have
- * no fate yet. */
-struct clew__records {
-    _Atomic uint32_t begin;
-    _Atomic uint32_t end;
-    uint8_t data[];
-};
 
 struct clew__crash;
 

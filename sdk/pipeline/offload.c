@@ -5,9 +5,9 @@
 #include <clew/extend.h>
 
 #include "sdk/base/clock.h"
-#include "sdk/pipeline/own_thread.h"
 #include "sdk/pipeline/request.h"
-#include "sdk/pipeline/worker.h"
+#include "sdk/worker/own_thread.h"
+#include "sdk/worker/worker.h"
 
 #include <pthread.h>
 #include <stddef.h>

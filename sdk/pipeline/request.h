@@ -4,7 +4,7 @@
 
 #include "sdk/pipeline/batch.h"
 #include "sdk/pipeline/chunk.h"
-#include "sdk/pipeline/scope.h"
+#include "sdk/resource/origin.h"
 
 #include <stdatomic.h>
 

@@ -6,7 +6,7 @@
 #include "sdk/base/lock.h"
 #include "sdk/base/memory.h"
 #include "sdk/pipeline/offload.h"
-#include "sdk/pipeline/worker.h"
+#include "sdk/worker/worker.h"
 
 #define MANY_THREADS 16u /* from here on chunks are small: idle threads hold none, busy ones little */
 #define CREDITS_A_CHUNK 64u

@@ -16,7 +16,7 @@
 #include "sdk/pipeline/duration.h"
 #include "sdk/pipeline/fate.h"
 #include "sdk/pipeline/request.h"
-#include "sdk/pipeline/task.h"
+#include "sdk/worker/task.h"
 
 /* A domain name has at most 253 characters (RFC 1035). */
 #define CLEW__SERVER_ADDRESS_MAX 256
@@ -139,10 +139,10 @@ void clew__stream_take_back(struct clew__task *task, struct clew__ticket *ticket
 bool clew__stream_abandon(struct clew__task *task);
 void clew__stream_give_up(struct clew__task *task);
 
-/* Locks around a fork, and the child's repair. */
-void clew__stream_before_fork(void);
-void clew__stream_after_fork_in_parent(void);
+/* The child's repair. */
 void clew__stream_after_fork_in_child(struct clew__task *task);
-void clew__stream_reset_lock(void);
+
+/* Before the first stream: readies the worker, and what streams share for a fork. */
+void clew__stream_setup(void);
 
 #endif

@@ -4,8 +4,8 @@
 
 #include "sdk/base/clock.h"
 #include "sdk/base/memory.h"
-#include "sdk/pipeline/leftovers.h"
-#include "sdk/pipeline/worker.h"
+#include "sdk/crash/leftovers.h"
+#include "sdk/worker/worker.h"
 
 static bool locked_for_fork;
 
@@ -145,18 +145,18 @@ void clew__stream_stats(struct clew__stream *stream, clew_pipeline_stats *out, u
 
 /* ---- fork ---- */
 
-void clew__stream_before_fork(void) {
+static void before_fork(void) {
     locked_for_fork = clew__lock_acquire_bounded(&clew__stream_lock);
     clew__chunk_before_fork();
 }
 
-void clew__stream_after_fork_in_parent(void) {
+static void after_fork_in_parent(void) {
     clew__chunk_after_fork_in_parent();
     if (locked_for_fork)
         clew__lock_release(&clew__stream_lock);
 }
 
-void clew__stream_reset_lock(void) {
+static void reset_lock(void) {
     clew__chunk_after_fork_in_child();
     clew__lock_release(&clew__stream_lock);
 }
@@ -203,4 +203,16 @@ void clew__stream_after_fork_in_child(struct clew__task *task) {
     clew__durations_reset(&stream->durations);
     atomic_store(&stream->uncounted, 0);
     atomic_store(&stream->recovered, 0);
+}
+
+void clew__stream_setup(void) {
+    static const struct clew__worker_hooks hooks = {
+        .before_fork = before_fork,
+        .after_fork_in_parent = after_fork_in_parent,
+        .before_repair_in_child = reset_lock,
+        .after_repair_in_child = clew__account_reset_all,
+        .idle = clew__chunk_free_spares,
+    };
+    clew__worker_register_hooks(&hooks);
+    clew__worker_setup();
 }

@@ -4,9 +4,9 @@
 #include "sdk/pipeline/stream.h"
 
 #include "sdk/base/clock.h"
-#include "sdk/pipeline/crash.h"
-#include "sdk/pipeline/leftovers.h"
-#include "sdk/pipeline/worker.h"
+#include "sdk/crash/crash.h"
+#include "sdk/crash/leftovers.h"
+#include "sdk/worker/worker.h"
 
 #include <clew/extend.h>
 

@@ -2,7 +2,7 @@
  * drives, one thread at a time; counts under the stream lock, for others may give the stream up meanwhile. */
 #include "sdk/pipeline/stream.h"
 
-#include "sdk/pipeline/worker.h"
+#include "sdk/worker/worker.h"
 
 void clew__stream_stage(struct clew__stream *stream) {
     clew__lock_acquire(&clew__stream_lock);

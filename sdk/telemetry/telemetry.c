@@ -10,8 +10,8 @@
 #include "sdk/base/memory.h"
 #include "sdk/base/struct_size.h"
 #include "sdk/pipeline/batch.h"
-#include "sdk/pipeline/worker.h"
 #include "sdk/telemetry/metrics.h"
+#include "sdk/worker/worker.h"
 
 #include <clew/extend.h>
 

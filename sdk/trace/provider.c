@@ -7,12 +7,12 @@
 #include "sdk/base/memory.h"
 #include "sdk/base/struct_size.h"
 #include "sdk/context/context.h"
+#include "sdk/crash/crash.h"
+#include "sdk/crash/leftovers.h"
 #include "sdk/pipeline/batch_options.h"
-#include "sdk/pipeline/crash.h"
-#include "sdk/pipeline/leftovers.h"
-#include "sdk/pipeline/worker.h"
 #include "sdk/trace/limits.h"
 #include "sdk/trace/slot.h"
+#include "sdk/worker/worker.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -72,7 +72,7 @@ static void setup(void) {
     clew__context_setup();
     clew__slot_setup();
     clew__tracer_setup();
-    clew__worker_setup();
+    clew__stream_setup();
     clew__thread_register_hooks(&hooks);
 }
 

@@ -1,8 +1,8 @@
 /* Any bytes as a crash file: what comes out is well-formed, bounded, and as many spans as it says; what is
  * confirmed does not come again. The input is the table and the pages behind a header that is right, or, by
  * its first byte, the whole file. */
-#include "sdk/pipeline/crash_layout.h"
-#include "sdk/pipeline/recover.h"
+#include "sdk/crash/crash_layout.h"
+#include "sdk/crash/recover.h"
 
 #include <clew/pipeline.h>
 

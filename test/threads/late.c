@@ -2,7 +2,7 @@
  * all the same, nothing is left without a fate, and what the worker does later changes no books. */
 #include "gated.h"
 
-#include "sdk/pipeline/wake.h"
+#include "sdk/worker/wake.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,7 +1,8 @@
 /* The command `recover`. */
 #include "collector-bridge/cli/command.h"
-#include "sdk/pipeline/crash.h"
-#include "sdk/pipeline/crash_file.h"
+#include "sdk/crash/crash.h"
+#include "sdk/crash/crash_file.h"
+#include "sdk/pipeline/chunk.h"
 #include "test/support.h"
 
 #include <clew/diagnostics.h>
@@ -23,7 +24,7 @@ static void append_spans(struct clew__crash *crash) {
     uint8_t span[] = {10, 16, 1,  2,  3,  4, 5, 6, 7, 8, 9, 10, 11, 12,
                       13, 14, 15, 16, 18, 8, 1, 2, 3, 4, 5, 6,  7,  8};
     for (int i = 0; i < SPANS; i += 100) {
-        struct clew__chunk *chunk = clew__crash_chunk(crash, CLEW__CHUNK_LARGE);
+        struct clew__chunk *chunk = clew__chunk_new(crash, CLEW__CHUNK_LARGE);
         chunk->credits = 100;
         for (int k = 0; k < 100; k++)
             clew__chunk_append(chunk, &scope, span, sizeof span);

@@ -1,14 +1,15 @@
 /* Owns the list of tasks and who drives them, under one mutex. Rounds run on the driver alone; the mutex is
  * free while it is in a task. */
-#include "sdk/pipeline/drive.h"
+#include "sdk/worker/drive.h"
 
 #include "sdk/base/clock.h"
-#include "sdk/pipeline/wake.h"
-#include "sdk/pipeline/worker.h"
+#include "sdk/worker/wake.h"
+#include "sdk/worker/worker.h"
 
 #include <clew/extend.h>
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <time.h>
 
 /* A driver looks around this often at least: one that was replaced while it waited is gone by then. */
@@ -21,6 +22,7 @@ static pthread_t driver_thread;    /* while `inside` is not NULL */
 static struct clew__task *inside;  /* what the driver is in, */
 static uint64_t inside_since_nano; /* and since when */
 static uint64_t rounds;            /* of stepping and of waiting */
+static atomic_bool is_by_loop;
 
 uintptr_t clew__drive_begin(void) {
     if (driver)
@@ -45,6 +47,14 @@ bool clew__drive_is_idle(void) {
 
 bool clew__drive_is_inside(void) {
     return inside && pthread_equal(driver_thread, pthread_self());
+}
+
+bool clew__drive_is_by_loop(void) {
+    return is_by_loop;
+}
+
+void clew__drive_set_by_loop(bool by_loop) {
+    is_by_loop = by_loop;
 }
 
 void clew__drive_replace_at_once(void) {
@@ -110,6 +120,7 @@ bool clew__drive_forget_closed(void) {
 void clew__drive_forked(void) {
     driver = 0;
     inside = NULL;
+    is_by_loop = false;
     for (struct clew__task *task = tasks; task; task = task->next) {
         task->held_by = 0;
         task->poll_count = 0;

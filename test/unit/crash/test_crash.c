@@ -1,10 +1,11 @@
 /* The owner's side of crash files: pages, their file, its end. What others find in one is in test_recover.c.
  */
 #include "sdk/base/memory.h"
-#include "sdk/pipeline/crash.h"
-#include "sdk/pipeline/crash_file.h"
-#include "sdk/pipeline/crash_layout.h"
-#include "sdk/pipeline/recover.h"
+#include "sdk/crash/crash.h"
+#include "sdk/crash/crash_file.h"
+#include "sdk/crash/crash_layout.h"
+#include "sdk/crash/recover.h"
+#include "sdk/pipeline/chunk.h"
 #include "test/support.h"
 
 #include <dirent.h>
@@ -63,8 +64,8 @@ static void close_crash(struct clew__crash *crash) {
 
 Test(crash, chunks_fill_whole_pages) {
     struct clew__crash *crash = open_crash();
-    struct clew__chunk *small = clew__crash_chunk(crash, CLEW__CHUNK_SMALL);
-    struct clew__chunk *large = clew__crash_chunk(crash, CLEW__CHUNK_LARGE);
+    struct clew__chunk *small = clew__chunk_new(crash, CLEW__CHUNK_SMALL);
+    struct clew__chunk *large = clew__chunk_new(crash, CLEW__CHUNK_LARGE);
     cr_expect(small->capacity == CLEW__CHUNK_SMALL && small->block_size == CLEW__CRASH_PAGE);
     cr_expect(large->capacity == CLEW__CHUNK_LARGE && large->block_size == 4 * CLEW__CRASH_PAGE);
     cr_expect_eq(clew__chunk_block_size(crash, CLEW__CHUNK_LARGE), large->block_size);
@@ -77,19 +78,19 @@ Test(crash, full_file_gives_no_chunk_until_one_is_freed) {
     struct clew__crash *crash = open_crash();
     struct clew__chunk *chunks[PAGES], *more;
     size_t count = 0;
-    while ((more = clew__crash_chunk(crash, CLEW__CHUNK_SMALL)) != NULL)
+    while ((more = clew__chunk_new(crash, CLEW__CHUNK_SMALL)) != NULL)
         chunks[count++] = more;
     cr_expect_eq(count, PAGES - 3, "header, table and the resource take a page each");
-    cr_expect_null(clew__crash_chunk(crash, CLEW__CHUNK_SMALL));
+    cr_expect_null(clew__chunk_new(crash, CLEW__CHUNK_SMALL));
     clew__chunk_free(chunks[7]);
-    chunks[7] = clew__crash_chunk(crash, CLEW__CHUNK_SMALL);
+    chunks[7] = clew__chunk_new(crash, CLEW__CHUNK_SMALL);
     cr_expect(chunks[7]);
     for (size_t i = 0; i < count; i += 2)
         clew__chunk_free(chunks[i]);
-    cr_expect_null(clew__crash_chunk(crash, CLEW__CHUNK_LARGE), "there are no four pages in a row");
+    cr_expect_null(clew__chunk_new(crash, CLEW__CHUNK_LARGE), "there are no four pages in a row");
     for (size_t i = 1; i < count; i += 2)
         clew__chunk_free(chunks[i]);
-    more = clew__crash_chunk(crash, CLEW__CHUNK_LARGE);
+    more = clew__chunk_new(crash, CLEW__CHUNK_LARGE);
     cr_expect(more);
     clew__chunk_free(more);
     close_crash(crash);
@@ -97,15 +98,15 @@ Test(crash, full_file_gives_no_chunk_until_one_is_freed) {
 
 Test(crash, chunk_that_can_never_fit_is_refused) {
     struct clew__crash *crash = open_crash();
-    cr_expect_null(clew__crash_chunk(crash, CLEW__CRASH_BYTES_LEAST));
-    cr_expect_null(clew__crash_chunk(crash, UINT32_MAX));
+    cr_expect_null(clew__chunk_new(crash, CLEW__CRASH_BYTES_LEAST));
+    cr_expect_null(clew__chunk_new(crash, UINT32_MAX));
     close_crash(crash);
 }
 
 Test(crash, file_is_charged_to_the_budget_once) {
     uint64_t before = clew__budget_used();
     struct clew__crash *crash = open_crash();
-    struct clew__chunk *chunk = clew__crash_chunk(crash, CLEW__CHUNK_LARGE);
+    struct clew__chunk *chunk = clew__chunk_new(crash, CLEW__CHUNK_LARGE);
     cr_expect_eq(clew__budget_used() - before, CLEW__CRASH_BYTES_LEAST);
     clew__chunk_free(chunk);
     close_crash(crash);
@@ -117,9 +118,9 @@ Test(crash, file_is_charged_to_the_budget_once) {
 Test(crash, file_goes_with_the_last_chunk) {
     char path[PATH_MAX];
     struct clew__crash *crash = open_crash();
-    struct clew__chunk *chunk = clew__crash_chunk(crash, CLEW__CHUNK_SMALL);
+    struct clew__chunk *chunk = clew__chunk_new(crash, CLEW__CHUNK_SMALL);
     clew__crash_retire(crash);
-    cr_expect_null(clew__crash_chunk(crash, CLEW__CHUNK_SMALL), "retired");
+    cr_expect_null(clew__chunk_new(crash, CLEW__CHUNK_SMALL), "retired");
     cr_expect(find_file(path));
     clew__chunk_free(chunk);
     cr_expect_not(find_file(path));
@@ -148,7 +149,7 @@ Test(crash, what_is_kept_is_found) {
                                    13, 14, 15, 16, 18, 8, 1, 2, 3, 4, 5, 6,  7,  8};
     struct clew__recovery *recovery = NULL;
     struct clew__crash *crash = open_crash();
-    struct clew__chunk *chunk = clew__crash_chunk(crash, CLEW__CHUNK_SMALL);
+    struct clew__chunk *chunk = clew__chunk_new(crash, CLEW__CHUNK_SMALL);
     char path[PATH_MAX];
     clew_bytes request;
     struct clew__descriptor found;
@@ -158,7 +159,8 @@ Test(crash, what_is_kept_is_found) {
     chunk->credits = 2;
     clew__chunk_append(chunk, &scope, span, sizeof span);
     clew__chunk_append(chunk, &scope, span, sizeof span);
-    clew__crash_free(chunk, true);
+    chunk->is_kept = true;
+    clew__chunk_free(chunk);
     clew__crash_retire(crash);
     cr_assert(find_file(path));
     cr_assert_eq(clew__crash_open(AT_FDCWD, path, &found, &pid), CLEW__CRASH_DEAD);
@@ -244,7 +246,7 @@ Test(crash, chunk_of_which_a_part_was_not_delivered_is_kept_whole) {
     static struct clew__scope scope;
     static const uint8_t span[] = {10, 2, 1, 2};
     struct clew__crash *crash = open_crash();
-    struct clew__chunk *chunk = clew__crash_chunk(crash, CLEW__CHUNK_SMALL);
+    struct clew__chunk *chunk = clew__chunk_new(crash, CLEW__CHUNK_SMALL);
     struct clew__records *records = chunk->records;
     struct clew__record record;
     char path[PATH_MAX];

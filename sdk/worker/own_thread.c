@@ -1,5 +1,5 @@
 /* Owns what the application decided about Clew's threads: written before there is one. */
-#include "sdk/pipeline/own_thread.h"
+#include "sdk/worker/own_thread.h"
 
 #include "sdk/base/clock.h"
 #include "sdk/base/lock.h"

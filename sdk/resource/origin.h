@@ -1,6 +1,6 @@
 /* Where spans come from, as records and requests carry it: encoded once. */
-#ifndef CLEW_PIPELINE_SCOPE_H
-#define CLEW_PIPELINE_SCOPE_H
+#ifndef CLEW_RESOURCE_ORIGIN_H
+#define CLEW_RESOURCE_ORIGIN_H
 
 #include <clew/resource.h>
 

@@ -1,7 +1,7 @@
 /* Threads of Clew's own: detached, all signals blocked, spans suppressed, as clew_worker_configure() has it.
  */
-#ifndef CLEW_PIPELINE_OWN_THREAD_H
-#define CLEW_PIPELINE_OWN_THREAD_H
+#ifndef CLEW_WORKER_OWN_THREAD_H
+#define CLEW_WORKER_OWN_THREAD_H
 
 #include <clew/worker.h>
 

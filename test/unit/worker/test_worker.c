@@ -1,5 +1,5 @@
 /* The worker thread: one, named, deaf to signals, gone after the last shutdown. */
-#include "slow.h"
+#include "test/unit/pipeline/slow.h"
 
 #include <clew/worker.h>
 #include <dirent.h>

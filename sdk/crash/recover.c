@@ -1,12 +1,12 @@
 /* Owns what is read of one file at a time: its table, where its spans come from, the block at hand. Called by
  * the worker and by the program `clew`. */
-#include "sdk/pipeline/recover.h"
+#include "sdk/crash/recover.h"
 
 #include "proto/otlp.h"
 #include "sdk/base/buffer.h"
 #include "sdk/base/descriptor.h"
-#include "sdk/pipeline/crash_file.h"
-#include "sdk/pipeline/crash_layout.h"
+#include "sdk/crash/crash_file.h"
+#include "sdk/crash/crash_layout.h"
 
 #include <clew/extend.h>
 

@@ -1,16 +1,14 @@
 /* Owns the worker thread, and how flush and close wait. Threads that record take no mutex here but to start
  * the thread. */
-#include "sdk/pipeline/worker.h"
+#include "sdk/worker/worker.h"
 
 #include "sdk/base/clock.h"
 #include "sdk/base/lock.h"
 #include "sdk/base/quiet.h"
 #include "sdk/base/thread.h"
-#include "sdk/pipeline/drive.h"
-#include "sdk/pipeline/loop.h"
-#include "sdk/pipeline/own_thread.h"
-#include "sdk/pipeline/stream.h"
-#include "sdk/pipeline/wake.h"
+#include "sdk/worker/drive.h"
+#include "sdk/worker/own_thread.h"
+#include "sdk/worker/wake.h"
 
 #include <clew/extend.h>
 
@@ -31,12 +29,20 @@ static pthread_cond_t changed;
 static pthread_once_t setup_once = PTHREAD_ONCE_INIT;
 static unsigned waiters;
 static bool locked_for_fork;
+static _Atomic(const struct clew__worker_hooks *) hooks_above; /* NULL until registered */
 
 static atomic_bool running;            /* there is a thread, and it was not replaced */
 static bool was_started;               /* under the mutex */
 static _Atomic uint64_t retry_at_nano; /* after a start that failed */
 
 static int start_thread(void);
+
+/* No task is left. Caller holds the mutex. */
+static void tell_idle(void) {
+    const struct clew__worker_hooks *hooks = atomic_load(&hooks_above);
+    if (hooks)
+        hooks->idle();
+}
 
 /* ---- the thread ---- */
 
@@ -66,7 +72,7 @@ static bool goes_on(uintptr_t self) {
     if (clew__drive_is(self)) {
         goes = clew__drive_forget_closed();
         if (!goes) {
-            clew__chunk_free_spares();
+            tell_idle();
             clew__drive_end(self);
             clew__own_thread_leaves();
             atomic_store(&running, false);
@@ -114,7 +120,7 @@ static int start_thread(void) {
     int error = clew__wake_make();
     if (error)
         return error;
-    self = clew__loop_is_attached() || !clew__drive_tasks() ? 0 : clew__drive_begin();
+    self = clew__drive_is_by_loop() || !clew__drive_tasks() ? 0 : clew__drive_begin();
     if (!self)
         return 0;
     atomic_store(&running, true);
@@ -129,7 +135,7 @@ static int start_thread(void) {
 
 void clew__worker_ensure(void) {
     int saved = errno, error = 0;
-    if (atomic_load_explicit(&running, memory_order_acquire) || clew__loop_is_attached() ||
+    if (atomic_load_explicit(&running, memory_order_acquire) || clew__drive_is_by_loop() ||
         (atomic_load(&retry_at_nano) && clew__monotonic_nano() < atomic_load(&retry_at_nano)))
         return;
     pthread_mutex_lock(&clew__drive_mutex);
@@ -233,11 +239,11 @@ static void drive_for(struct wish *wish, uintptr_t self, uint64_t until) {
     clew__quiet_end(&quiet);
     pthread_mutex_lock(&clew__drive_mutex);
     if (!clew__drive_forget_closed())
-        clew__chunk_free_spares();
+        tell_idle();
     clew__drive_end(self);
     pthread_cond_broadcast(&changed);
     /* The application's loop may wait for less than there is now. */
-    if (clew__loop_is_attached())
+    if (clew__drive_is_by_loop())
         clew__wake_send();
 }
 
@@ -398,17 +404,21 @@ struct clew__worker_result clew__worker_close(struct clew__task *const *asked, s
 /* ---- fork ---- */
 
 static void before_fork(void) {
+    const struct clew__worker_hooks *hooks = atomic_load(&hooks_above);
     locked_for_fork = false;
     for (unsigned round = 0; !locked_for_fork && round < PREPARE_ROUNDS; round++) {
         locked_for_fork = pthread_mutex_trylock(&clew__drive_mutex) == 0;
         if (!locked_for_fork)
             clew__wait_a_little(round);
     }
-    clew__stream_before_fork();
+    if (hooks)
+        hooks->before_fork();
 }
 
 static void after_fork_in_parent(void) {
-    clew__stream_after_fork_in_parent();
+    const struct clew__worker_hooks *hooks = atomic_load(&hooks_above);
+    if (hooks)
+        hooks->after_fork_in_parent();
     if (locked_for_fork)
         pthread_mutex_unlock(&clew__drive_mutex);
 }
@@ -422,6 +432,7 @@ static void init_condition(void) {
 }
 
 static void after_fork_in_child(struct clew__thread *self) {
+    const struct clew__worker_hooks *hooks = atomic_load(&hooks_above);
     (void)self;
     if (locked_for_fork)
         pthread_mutex_unlock(&clew__drive_mutex);
@@ -433,10 +444,11 @@ static void after_fork_in_child(struct clew__thread *self) {
     atomic_store(&retry_at_nano, 0);
     clew__own_thread_forked();
     clew__wake_forked();
-    clew__loop_forked();
-    clew__stream_reset_lock();
+    if (hooks)
+        hooks->before_repair_in_child();
     clew__drive_forked();
-    clew__account_reset_all();
+    if (hooks)
+        hooks->after_repair_in_child();
 }
 
 bool clew__worker_knows(const struct clew__task *task) {
@@ -455,4 +467,8 @@ static void setup(void) {
 
 void clew__worker_setup(void) {
     pthread_once(&setup_once, setup);
+}
+
+void clew__worker_register_hooks(const struct clew__worker_hooks *hooks) {
+    atomic_store(&hooks_above, hooks);
 }

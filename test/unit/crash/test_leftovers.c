@@ -1,9 +1,10 @@
 /* What dead processes left: what is found, what counts, and a host that closes descriptors behind our back.
  */
 #include "sdk/base/clock.h"
-#include "sdk/pipeline/crash.h"
-#include "sdk/pipeline/crash_layout.h"
-#include "sdk/pipeline/leftovers.h"
+#include "sdk/crash/crash.h"
+#include "sdk/crash/crash_layout.h"
+#include "sdk/crash/leftovers.h"
+#include "sdk/pipeline/chunk.h"
 #include "test/support.h"
 
 #include <clew/diagnostics.h>
@@ -55,9 +56,10 @@ static void leave_file(void) {
     struct clew__crash *crash = clew__crash_new(directory, CLEW__CRASH_BYTES_LEAST, &origin);
     cr_assert(crash);
     for (int i = 0; i < 2; i++) {
-        struct clew__chunk *chunk = clew__crash_chunk(crash, CLEW__CHUNK_SMALL);
+        struct clew__chunk *chunk = clew__chunk_new(crash, CLEW__CHUNK_SMALL);
         clew__chunk_append(chunk, &scope, span, sizeof span);
-        clew__crash_free(chunk, true);
+        chunk->is_kept = true;
+        clew__chunk_free(chunk);
     }
     clew__crash_retire(crash);
     clew__origin_fini(&origin);

@@ -1,7 +1,7 @@
 /* What wakes whoever drives: one descriptor, and a flag that saves writing to it twice. Host programs do
  * close descriptors that are not theirs: it is identified before it is read, written or closed. */
-#ifndef CLEW_PIPELINE_WAKE_H
-#define CLEW_PIPELINE_WAKE_H
+#ifndef CLEW_WORKER_WAKE_H
+#define CLEW_WORKER_WAKE_H
 
 #include <stdbool.h>
 

@@ -1,7 +1,7 @@
 /* What dead processes left in the directory for crash files, and how a stream sends it, a request at a time.
  * Found where the program starts; after that the worker's own. */
-#ifndef CLEW_PIPELINE_LEFTOVERS_H
-#define CLEW_PIPELINE_LEFTOVERS_H
+#ifndef CLEW_CRASH_LEFTOVERS_H
+#define CLEW_CRASH_LEFTOVERS_H
 
 #include <clew/common.h>
 

@@ -1,9 +1,9 @@
 /* Driving the tasks: what the worker's thread, an application's loop and a flush without a thread share. One
  * driver at a time; each has a number, and one that does not come back is replaced by the next. */
-#ifndef CLEW_PIPELINE_DRIVE_H
-#define CLEW_PIPELINE_DRIVE_H
+#ifndef CLEW_WORKER_DRIVE_H
+#define CLEW_WORKER_DRIVE_H
 
-#include "sdk/pipeline/task.h"
+#include "sdk/worker/task.h"
 
 #include "sdk/base/clock.h"
 
@@ -25,6 +25,9 @@ void clew__drive_end(uintptr_t self);
 bool clew__drive_is(uintptr_t self);
 bool clew__drive_is_idle(void);
 bool clew__drive_is_inside(void); /* the calling thread is in a task's step */
+/* Whether the application's loop is to drive, and no thread. Reading it needs no mutex. */
+bool clew__drive_is_by_loop(void);
+void clew__drive_set_by_loop(bool by_loop);
 /* Takes the driver's place away when it has been in one task for so long and there are others; true when it
  * did. What it is in stays held until it comes back. */
 bool clew__drive_replace(uint64_t stuck_nano);

@@ -1,10 +1,10 @@
 /* Crash files, whole and broken. */
 #include "proto/otlp.h"
 #include "sdk/base/buffer.h"
-#include "sdk/pipeline/crash.h"
-#include "sdk/pipeline/crash_file.h"
-#include "sdk/pipeline/crash_layout.h"
-#include "sdk/pipeline/recover.h"
+#include "sdk/crash/crash.h"
+#include "sdk/crash/crash_file.h"
+#include "sdk/crash/crash_layout.h"
+#include "sdk/crash/recover.h"
 #include "sdk/trace/view.h"
 #include "test/support.h"
 

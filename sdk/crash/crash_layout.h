@@ -6,10 +6,10 @@
  * makes the block be there, a zero takes it away. In a block, `end` says up to where records are complete.
  * Each is one aligned store after what it speaks of, so that a process that dies between any two instructions
  * leaves the old or the new state. */
-#ifndef CLEW_PIPELINE_CRASH_LAYOUT_H
-#define CLEW_PIPELINE_CRASH_LAYOUT_H
+#ifndef CLEW_CRASH_CRASH_LAYOUT_H
+#define CLEW_CRASH_CRASH_LAYOUT_H
 
-#include "sdk/pipeline/chunk.h"
+#include "sdk/crash/records.h"
 
 #define CLEW__CRASH_MAGIC "clewcrsh"
 #define CLEW__CRASH_VERSION 1u
@@ -30,7 +30,7 @@ struct clew__crash_header {
 
 enum clew__crash_kind {
     CLEW__CRASH_FREE = 0,
-    CLEW__CRASH_SPANS = 1,   /* records as in chunks */
+    CLEW__CRASH_SPANS = 1,   /* see records.h */
     CLEW__CRASH_ORIGINS = 2, /* where spans come from */
 };
 

@@ -10,8 +10,8 @@
  * `step` finishes what there is, at the deadline cancels it, destroys the exporter, and ends with
  *    clew__task_closed(). After that it is not called again.
  *  - The task's memory stays as long as the process, or until clew__task_closed() when nobody else looks. */
-#ifndef CLEW_PIPELINE_TASK_H
-#define CLEW_PIPELINE_TASK_H
+#ifndef CLEW_WORKER_TASK_H
+#define CLEW_WORKER_TASK_H
 
 #include <clew/pipeline.h>
 

@@ -1,9 +1,9 @@
 /* Owns the descriptors and locks of the files it has found. One thread at a time. */
-#include "sdk/pipeline/leftovers.h"
+#include "sdk/crash/leftovers.h"
 
 #include "sdk/base/clock.h"
-#include "sdk/pipeline/crash_file.h"
-#include "sdk/pipeline/recover.h"
+#include "sdk/crash/crash_file.h"
+#include "sdk/crash/recover.h"
 
 #include <clew/extend.h>
 

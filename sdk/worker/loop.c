@@ -1,36 +1,24 @@
-/* The application's loop in the place of the worker thread. State is guarded by the worker's mutex; any
- * thread, one steps at a time. While somebody else drives, a flush on another thread, the loop has nothing to
- * do. */
-#include "sdk/pipeline/loop.h"
-
+/* Owns what the application's loop knows when it drives in the place of the worker thread; <clew/worker.h>.
+ * It is guarded by the worker's mutex; any thread, one steps at a time. While somebody else drives, a flush
+ * on another thread, the loop has nothing to do. */
 #include "sdk/base/clock.h"
 #include "sdk/base/lock.h"
 #include "sdk/base/quiet.h"
 #include "sdk/base/thread.h"
-#include "sdk/pipeline/drive.h"
-#include "sdk/pipeline/own_thread.h"
-#include "sdk/pipeline/wake.h"
-#include "sdk/pipeline/worker.h"
+#include "sdk/worker/drive.h"
+#include "sdk/worker/own_thread.h"
+#include "sdk/worker/wake.h"
+#include "sdk/worker/worker.h"
 
 #include <clew/worker.h>
 
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
-#include <stdatomic.h>
 
-static atomic_bool is_attached; /* written under the mutex */
-static uint64_t due;            /* when the last step wanted the next one */
-static uint64_t round_seen;     /* of waiting, that the application has the descriptors of */
+static uint64_t due;        /* when the last step wanted the next one */
+static uint64_t round_seen; /* of waiting, that the application has the descriptors of */
 static size_t count_seen;
-
-bool clew__loop_is_attached(void) {
-    return is_attached;
-}
-
-void clew__loop_forked(void) {
-    is_attached = false;
-}
 
 int clew_worker_configure(const clew_worker_options *options) {
     int result;
@@ -49,9 +37,9 @@ int clew_loop_attach(void) {
         return CLEW_ENOMEM;
     clew__worker_setup();
     pthread_mutex_lock(&clew__drive_mutex);
-    if (!is_attached && !clew__worker_is_running()) {
+    if (!clew__drive_is_by_loop() && !clew__worker_is_running()) {
         result = clew__wake_make() == 0 ? CLEW_OK : CLEW_EIO;
-        is_attached = result == CLEW_OK;
+        clew__drive_set_by_loop(result == CLEW_OK);
         due = 0;
     }
     pthread_mutex_unlock(&clew__drive_mutex);
@@ -65,7 +53,7 @@ void clew_loop_detach(void) {
     if (!thread)
         return;
     pthread_mutex_lock(&clew__drive_mutex);
-    is_attached = false;
+    clew__drive_set_by_loop(false);
     pthread_mutex_unlock(&clew__drive_mutex);
     clew__worker_ensure();
     clew__thread_leave(thread);
@@ -83,7 +71,7 @@ static int milliseconds_until(uint64_t time) {
 static uintptr_t begin(void) {
     uintptr_t self;
     pthread_mutex_lock(&clew__drive_mutex);
-    self = is_attached ? clew__drive_begin() : 0;
+    self = clew__drive_is_by_loop() ? clew__drive_begin() : 0;
     pthread_mutex_unlock(&clew__drive_mutex);
     return self;
 }
@@ -124,10 +112,10 @@ size_t clew_loop_wait(clew_poll *descriptors, size_t capacity, int *timeout_ms) 
     int saved = errno, cancel;
     uint64_t wake = UINT64_MAX;
     size_t count = 0;
-    *timeout_ms = clew__loop_is_attached() ? (int)(CLEW__BLIND_NANO / CLEW__NANO_PER_MILLI) : -1;
+    *timeout_ms = clew__drive_is_by_loop() ? (int)(CLEW__BLIND_NANO / CLEW__NANO_PER_MILLI) : -1;
     if (!thread)
         return 0;
-    if (!clew__loop_is_attached()) {
+    if (!clew__drive_is_by_loop()) {
         clew__thread_leave(thread);
         return 0;
     }

@@ -1,8 +1,8 @@
 /* Owns no state: directories and files are the caller's. Any thread. */
-#include "sdk/pipeline/crash_file.h"
+#include "sdk/crash/crash_file.h"
 
 #include "sdk/base/random.h"
-#include "sdk/pipeline/crash_layout.h"
+#include "sdk/crash/crash_layout.h"
 
 #include <clew/extend.h>
 

@@ -1,10 +1,10 @@
 /* The one worker of the process: it steps all tasks and waits for all their descriptors. By default a thread,
  * started at the first span that needs it, with all signals blocked, named "clew", which ends when the last
  * task is closed; or the application drives by <clew/worker.h>. One thread at a time drives. */
-#ifndef CLEW_PIPELINE_WORKER_H
-#define CLEW_PIPELINE_WORKER_H
+#ifndef CLEW_WORKER_WORKER_H
+#define CLEW_WORKER_WORKER_H
 
-#include "sdk/pipeline/task.h"
+#include "sdk/worker/task.h"
 
 #include <stdatomic.h>
 
@@ -51,5 +51,18 @@ struct clew__worker_result clew__worker_close(struct clew__task *const *tasks, s
 bool clew__worker_knows(const struct clew__task *task);
 
 void clew__worker_setup(void);
+
+/* What all tasks of the room above share: its locks come after the worker's mutex and before those of the
+ * tasks, also around a fork, and what it keeps goes when there is no task to keep it for. Nothing here may
+ * allocate. */
+struct clew__worker_hooks {
+    void (*before_fork)(void); /* takes the locks, within bounds */
+    void (*after_fork_in_parent)(void);
+    void (*before_repair_in_child)(void); /* of the tasks: the locks are free, whoever held them */
+    void (*after_repair_in_child)(void);
+    void (*idle)(void); /* no task is left; the worker's mutex is held */
+};
+/* Once, before there is a task. */
+void clew__worker_register_hooks(const struct clew__worker_hooks *hooks);
 
 #endif

@@ -1,13 +1,13 @@
 /* Owns the mapped files of this process and the pages in them, each under a lock of its own that is held for
  * a scan of page states. Any thread. Books about pages are ordinary memory: nothing that stands in the file
  * is read again. */
-#include "sdk/pipeline/crash.h"
+#include "sdk/crash/crash.h"
 
 #include "sdk/base/clock.h"
 #include "sdk/base/lock.h"
 #include "sdk/base/thread.h"
-#include "sdk/pipeline/crash_file.h"
-#include "sdk/pipeline/crash_layout.h"
+#include "sdk/crash/crash_file.h"
+#include "sdk/crash/crash_layout.h"
 
 #include <clew/extend.h>
 
@@ -24,8 +24,8 @@ enum state {
     OPEN,
     INHERITED, /* by the child of a fork: what it needs opens a file of its own */
     OPENING,
-    OFF,     /* that failed: chunks are ordinary ones */
-    RETIRED, /* no more chunks; the file stays until the last one is freed */
+    OFF,     /* that failed: chunks are in ordinary memory */
+    RETIRED, /* no more blocks; the file stays until the last one is freed */
     CLOSED,
 };
 
@@ -43,12 +43,12 @@ struct clew__crash {
     _Atomic uint32_t *table; /* in the file */
     uint32_t pages, first_page;
 
-    struct clew__chunk *shells;    /* the chunk whose records start at a page */
-    uint8_t *taken;                /* whether a page belongs to a block */
-    uint32_t hint;                 /* where the search for pages begins */
-    uint32_t chunks;               /* that exist */
-    bool kept;                     /* something is left for the next start */
-    struct clew__records *origins; /* the block that is being filled, of */
+    struct clew__crash_shell *shells; /* of the block that starts at a page */
+    uint8_t *taken;                   /* whether a page belongs to a block */
+    uint32_t hint;                    /* where the search for pages begins */
+    uint32_t blocks;                  /* that somebody has */
+    bool kept;                        /* something is left for the next start */
+    struct clew__records *origins;    /* the block that is being filled, of */
     uint32_t origins_capacity;
 
     bool locked_for_fork;
@@ -188,7 +188,7 @@ static bool make_books(struct clew__crash *crash) {
     memset(crash->taken, 0, crash->pages);
     memset(crash->taken, 1, crash->first_page);
     crash->hint = crash->first_page;
-    crash->chunks = 0;
+    crash->blocks = 0;
     crash->kept = false;
     crash->origins = NULL;
     return true;
@@ -248,7 +248,7 @@ static void remove_file(const struct clew__crash *crash) {
     close(directory);
 }
 
-/* Retired, and nobody has a chunk any more. */
+/* Retired, and nobody has a block any more. */
 static void close_file(struct clew__crash *crash) {
     int saved = errno, cancel = clew__cancel_forbid();
     if (crash->name[0] && !crash->kept)
@@ -335,7 +335,7 @@ bool clew__crash_keeps_undelivered(void) {
 
 /* Whether the file is to be closed now, by who asks. Caller holds the lock. */
 static bool is_done_locked(struct clew__crash *crash) {
-    if (crash->chunks > 0 || atomic_load(&crash->state) != RETIRED)
+    if (crash->blocks > 0 || atomic_load(&crash->state) != RETIRED)
         return false;
     atomic_store(&crash->state, CLOSED);
     return true;
@@ -363,9 +363,9 @@ void clew__crash_retire(struct clew__crash *crash) {
         close_file(crash);
 }
 
-/* ---- chunks ---- */
+/* ---- blocks ---- */
 
-/* The first chunk of a forked child: a file of its own. What it inherited is nobody's, unless the fork came
+/* The first block of a forked child: a file of its own. What it inherited is nobody's, unless the fork came
  * from a signal handler, to which what it interrupted is still to return. */
 static void reopen(struct clew__crash *crash) {
     int saved = errno, cancel = clew__cancel_forbid();
@@ -375,7 +375,7 @@ static void reopen(struct clew__crash *crash) {
     }
     crash->base = NULL;
     crash->shells = NULL;
-    crash->chunks = 0; /* those that the parent's threads had are nobody's */
+    crash->blocks = 0; /* those that the parent's threads had are nobody's */
     atomic_store(&crash->state, open_file(crash) ? OPEN : OFF);
     clew__cancel_allow(cancel);
     errno = saved;
@@ -390,45 +390,37 @@ bool clew__crash_ready(struct clew__crash *crash) {
     return atomic_load(&crash->state) != OFF;
 }
 
-struct clew__chunk *clew__crash_chunk(struct clew__crash *crash, uint32_t capacity) {
-    struct clew__records *records = NULL;
-    struct clew__chunk *chunk = NULL;
+bool clew__crash_take(struct clew__crash *crash, uint32_t capacity, struct clew__crash_block *out) {
     uint32_t count = pages_for(capacity), page;
+    struct clew__records *records = NULL;
     clew__lock_acquire(&crash->lock);
     if (count && atomic_load(&crash->state) == OPEN)
         records = take_block(crash, CLEW__CRASH_SPANS, count, &page);
     if (records) {
-        chunk = &crash->shells[page];
-        crash->chunks++;
+        *out = (struct clew__crash_block){&crash->shells[page], records, count * CLEW__CRASH_PAGE};
+        crash->blocks++;
     }
     clew__lock_release(&crash->lock);
-    if (!chunk)
-        return NULL;
-    memset(chunk, 0, sizeof *chunk);
-    chunk->crash = crash;
-    chunk->records = records;
-    chunk->block_size = count * CLEW__CRASH_PAGE;
-    chunk->capacity = chunk->block_size - (uint32_t)sizeof *records;
-    return chunk;
+    return records != NULL;
 }
 
-/* Whether a chunk is one of the present file: not one that a forked child has inherited. */
-static bool is_ours(const struct clew__crash *crash, const struct clew__chunk *chunk) {
-    return crash->shells && chunk >= crash->shells && chunk < crash->shells + crash->pages;
+/* Whether a block is one of the present file: not one that a forked child has inherited. */
+static bool is_ours(const struct clew__crash *crash, const struct clew__crash_shell *shell) {
+    return crash->shells && shell >= crash->shells && shell < crash->shells + crash->pages;
 }
 
-void clew__crash_free(struct clew__chunk *chunk, bool keep) {
-    struct clew__crash *crash = chunk->crash;
+void clew__crash_give(struct clew__crash *crash, const struct clew__crash_shell *shell, uint32_t size,
+                      bool keep) {
     bool done = false;
     clew__lock_acquire(&crash->lock);
-    if (is_ours(crash, chunk)) {
-        uint32_t page = (uint32_t)(chunk - crash->shells);
+    if (is_ours(crash, shell)) {
+        uint32_t page = (uint32_t)(shell - crash->shells);
         crash->kept |= keep;
         if (!keep) {
             atomic_store_explicit(&crash->table[page], CLEW__CRASH_FREE, memory_order_release);
-            memset(crash->taken + page, 0, chunk->block_size / CLEW__CRASH_PAGE);
+            memset(crash->taken + page, 0, size / CLEW__CRASH_PAGE);
         }
-        crash->chunks--;
+        crash->blocks--;
         done = is_done_locked(crash);
     }
     clew__lock_release(&crash->lock);

@@ -1,7 +1,7 @@
 /* Crash files by name: a directory of our own, files that are locked as long as their owner lives. Cold path.
  * Any thread. */
-#ifndef CLEW_PIPELINE_CRASH_FILE_H
-#define CLEW_PIPELINE_CRASH_FILE_H
+#ifndef CLEW_CRASH_CRASH_FILE_H
+#define CLEW_CRASH_CRASH_FILE_H
 
 #include "sdk/base/descriptor.h"
 

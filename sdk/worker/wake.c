@@ -1,5 +1,5 @@
 /* Owns the bell that wakes whoever drives, and the flag that saves ringing it twice. Any thread. */
-#include "sdk/pipeline/wake.h"
+#include "sdk/worker/wake.h"
 
 #include "sdk/base/bell.h"
 #include "sdk/base/lock.h"

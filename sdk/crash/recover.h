@@ -1,8 +1,8 @@
 /* What a crash file holds, as requests: reads the file of a process that is gone, whatever is in it. Every
  * number out of it is checked, each block is read once, and what comes out is well-formed. One thread at a
  * time. */
-#ifndef CLEW_PIPELINE_RECOVER_H
-#define CLEW_PIPELINE_RECOVER_H
+#ifndef CLEW_CRASH_RECOVER_H
+#define CLEW_CRASH_RECOVER_H
 
 #include <clew/common.h>
 
