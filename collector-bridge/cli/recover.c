@@ -1,6 +1,7 @@
 /* `clew recover`: sends what crash files hold. One thread. */
 #include "sdk/crash/recover.h"
 #include "collector-bridge/cli/command.h"
+#include "collector-bridge/export/settings.h"
 #include "sdk/crash/crash_file.h"
 
 #include <clew/extend.h>
@@ -208,6 +209,15 @@ static int wrong(const char *what, const char *which) {
     return CLEW__EXIT_USAGE;
 }
 
+/* The exporter would warn, and send to the next best place. */
+static int wrong_endpoint(const char *given, enum clew__endpoint_fault fault) {
+    char shown[96];
+    clew__endpoint_show(clew__slice_text(given), shown, sizeof shown);
+    fprintf(stderr, "clew recover: --endpoint \"%s\" is no endpoint: %s\n", shown,
+            clew__endpoint_fault_text(fault));
+    return CLEW__EXIT_USAGE;
+}
+
 int clew__command_recover(int argc, char **argv) {
     struct job job = {0};
     int first = 1;
@@ -236,6 +246,10 @@ int clew__command_recover(int argc, char **argv) {
     }
     if (job.endpoint && job.output)
         return wrong("--endpoint and -o exclude each other", "");
+    enum clew__endpoint_fault fault =
+        job.endpoint ? clew__otlp_settings_judge_endpoint(job.endpoint) : CLEW__ENDPOINT_OK;
+    if (fault)
+        return wrong_endpoint(job.endpoint, fault);
     if (first == argc)
         return wrong("no file", "");
     return recover_files(&job, argv + first, argc - first);

@@ -5,17 +5,10 @@
  * Nobody looks at an idle connection. What came on it meanwhile (an end, a goodbye, pings) is read before the
  * next call. A call that a kept connection did not carry, for it was dead already or was being closed, is
  * made once more on a new one. */
-#include "collector-bridge/export/connection.h"
-#include "collector-bridge/export/grpc_answer.h"
-#include "collector-bridge/export/h2.h"
-#include "collector-bridge/wire/answer.h"
-#include "collector-bridge/wire/retry.h"
+#include "collector-bridge/export/grpc_call.h"
 
 #include <clew/extend.h>
-#include <clew/macros.h>
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #define NANO_PER_MILLI UINT64_C(1000000)
@@ -26,60 +19,29 @@
 /* How soon to look again when the caller has no room for the descriptor. */
 #define BLIND_NANO (10 * NANO_PER_MILLI)
 
-struct grpc {
-    struct clew__transport base;
-    struct clew__connection connection;
-    struct clew__h2 *h2; /* of the connection, while it is open */
-    pid_t owner;         /* the process that made them */
-    nghttp2_nv *header;  /* room for a request's */
-
-    /* The attempt; valid while `running`. */
-    bool running;
-    struct clew__body sending;
-    uint8_t prefix[CLEW__GRPC_PREFIX];
-    size_t taken; /* bytes of prefix and body that the session has taken */
-    uint64_t started_nano, deadline_nano;
-    bool kept;        /* the connection has served a call before */
-    bool heard;       /* something came since the call began */
-    bool more;        /* a step is due at once */
-    bool sent_before; /* all of it went out on a connection that was lost, and is sent again */
-
-    struct clew__grpc_answer answer;
-};
-
-static struct grpc *grpc_of(const struct clew__transport *transport) {
-    return (struct grpc *)(uintptr_t)transport;
-}
-
-CLEW_PRINTF(3, 4)
-static void say(struct clew__transport_result *result, enum clew__transport_end end, const char *format,
-                ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(result->reason, sizeof result->reason, format, arguments);
-    va_end(arguments);
-    result->end = end;
+static struct clew__grpc *grpc_of(const struct clew__transport *transport) {
+    return (struct clew__grpc *)(uintptr_t)transport;
 }
 
 /* ---- what the session asks ---- */
 
 static bool on_header(void *user, struct clew__slice name, struct clew__slice value) {
-    struct grpc *grpc = user;
+    struct clew__grpc *grpc = user;
     return clew__grpc_answer_header(&grpc->answer, name, value);
 }
 
 static void on_header_end(void *user) {
-    struct grpc *grpc = user;
+    struct clew__grpc *grpc = user;
     grpc->answer.header_ended = true;
 }
 
 static bool on_data(void *user, const void *data, size_t size) {
-    struct grpc *grpc = user;
+    struct clew__grpc *grpc = user;
     return clew__grpc_answer_data(&grpc->answer, data, size);
 }
 
 static size_t read_body(void *user, uint8_t *out, size_t size, bool *last) {
-    struct grpc *grpc = user;
+    struct clew__grpc *grpc = user;
     size_t read = 0;
     if (grpc->taken < CLEW__GRPC_PREFIX) {
         size_t left = CLEW__GRPC_PREFIX - grpc->taken;
@@ -102,14 +64,15 @@ static size_t read_body(void *user, uint8_t *out, size_t size, bool *last) {
 
 /* ---- the request ---- */
 
-static void add_header(struct grpc *grpc, size_t *count, struct clew__slice name, struct clew__slice value) {
+static void add_header(struct clew__grpc *grpc, size_t *count, struct clew__slice name,
+                       struct clew__slice value) {
     grpc->header[(*count)++] = (nghttp2_nv){.name = (uint8_t *)(uintptr_t)name.data,
                                             .value = (uint8_t *)(uintptr_t)value.data,
                                             .namelen = name.size,
                                             .valuelen = value.size};
 }
 
-static void add_text(struct grpc *grpc, size_t *count, const char *name, const char *value) {
+static void add_text(struct clew__grpc *grpc, size_t *count, const char *name, const char *value) {
     add_header(grpc, count, clew__slice_text(name), clew__slice_text(value));
 }
 
@@ -118,7 +81,7 @@ static const char *path_of(clew_otlp_signal signal) {
                                          : "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 }
 
-static void add_metadata(struct grpc *grpc, size_t *count) {
+static void add_metadata(struct clew__grpc *grpc, size_t *count) {
     const struct clew__otlp_settings *settings = grpc->base.settings;
     for (size_t i = 0; i < settings->header_count; i++) {
         const char *line = settings->headers[i];
@@ -129,7 +92,7 @@ static void add_metadata(struct grpc *grpc, size_t *count) {
 }
 
 /* Makes the request on the open connection. False: no memory, or the session takes none. */
-static bool request(struct grpc *grpc, uint64_t now) {
+static bool request(struct clew__grpc *grpc, uint64_t now) {
     const struct clew__otlp_settings *settings = grpc->base.settings;
     char timeout[CLEW__GRPC_TIMEOUT_SIZE];
     size_t count = 0;
@@ -158,14 +121,14 @@ static bool request(struct grpc *grpc, uint64_t now) {
 
 /* ---- the connection ---- */
 
-static void disconnect(struct grpc *grpc) {
+static void disconnect(struct clew__grpc *grpc) {
     clew__connection_close(&grpc->connection);
     clew__h2_free(grpc->h2);
     grpc->h2 = NULL;
     grpc->more = false;
 }
 
-static void forget(struct grpc *grpc) {
+static void forget(struct clew__grpc *grpc) {
     if (grpc->h2)
         clew__h2_forget(grpc->h2);
     grpc->h2 = NULL;
@@ -173,7 +136,7 @@ static void forget(struct grpc *grpc) {
     grpc->running = grpc->more = false;
 }
 
-static void flush(struct grpc *grpc) {
+static void flush(struct clew__grpc *grpc) {
     for (;;) {
         struct clew__slice out = clew__h2_next_out(grpc->h2);
         size_t sent = out.size ? clew__connection_send(&grpc->connection, out.data, out.size) : 0;
@@ -184,13 +147,13 @@ static void flush(struct grpc *grpc) {
 }
 
 /* Nothing more can be made of the stream's answer. */
-static bool stream_over(const struct grpc *grpc) {
+static bool stream_over(const struct clew__grpc *grpc) {
     return clew__h2_stream(grpc->h2) != CLEW__H2_AT_WORK || grpc->answer.too_large ||
            clew__grpc_answer_is_foreign(&grpc->answer);
 }
 
 /* Reads what has come, and writes what can go. */
-static void exchange(struct grpc *grpc) {
+static void exchange(struct clew__grpc *grpc) {
     size_t size = 1;
     flush(grpc);
     for (int round = 0; round < ROUNDS && size && !clew__h2_fault(grpc->h2); round++) {
@@ -207,7 +170,7 @@ static void exchange(struct grpc *grpc) {
 }
 
 /* Whether the kept connection can take another call. */
-static bool still_good(struct grpc *grpc) {
+static bool still_good(struct clew__grpc *grpc) {
     if (grpc->connection.state != CLEW__CONNECTION_OPEN || !grpc->h2 ||
         !clew__descriptor_is_ours(&grpc->connection.socket))
         return false;
@@ -216,106 +179,18 @@ static bool still_good(struct grpc *grpc) {
 }
 
 /* An open connection gets its session and the request. False: the attempt has ended, without memory. */
-static bool start_call(struct grpc *grpc, uint64_t now) {
+static bool start_call(struct clew__grpc *grpc, uint64_t now) {
     const struct clew__h2_events events = {grpc, on_header, on_header_end, on_data, read_body};
     if (!grpc->h2)
         grpc->h2 = clew__h2_new(&events);
     return grpc->h2 && request(grpc, now);
 }
 
-/* ---- how it ended ---- */
-
-static void explain_late(const struct grpc *grpc, uint64_t now, struct clew__transport_result *result) {
-    const char *shown = grpc->base.settings->shown;
-    uint64_t end = now < grpc->deadline_nano ? now : grpc->deadline_nano;
-    unsigned long long waited = (end - grpc->started_nano + NANO_PER_MILLI / 2) / NANO_PER_MILLI;
-    size_t sent = grpc->taken > CLEW__GRPC_PREFIX ? grpc->taken - CLEW__GRPC_PREFIX : 0;
-    if (grpc->connection.state == CLEW__CONNECTION_RESOLVING)
-        say(result, CLEW__TRANSPORT_LATE, "the name in %s was not resolved within %llu ms", shown, waited);
-    else if (!grpc->h2)
-        say(result, CLEW__TRANSPORT_LATE, "no connection to %s within %llu ms", shown, waited);
-    else if (!result->sent)
-        say(result, CLEW__TRANSPORT_LATE, "%s took %zu of %zu bytes within %llu ms", shown, sent,
-            grpc->sending.size, waited);
-    else
-        say(result, CLEW__TRANSPORT_LATE, "no answer within %llu ms from %s", waited, shown);
-}
-
-static void out_of_memory(const struct grpc *grpc, struct clew__transport_result *result) {
-    say(result, CLEW__TRANSPORT_HOPELESS, "out of memory while sending to %s", grpc->base.settings->shown);
-    result->memory = true;
-}
-
-/* The connection is closed: by us for its session's fault, by the peer, or it never came to be. */
-static void explain_connection(const struct grpc *grpc, struct clew__transport_result *result) {
-    const struct clew__connection *connection = &grpc->connection;
-    const char *shown = grpc->base.settings->shown;
-    char goodbye[64] = "";
-    if (grpc->h2)
-        clew__answer_show(clew__h2_goodbye(grpc->h2), NULL, 0, goodbye, sizeof goodbye);
-    if (connection->fault == CLEW__CONNECTION_MEMORY)
-        out_of_memory(grpc, result);
-    else if (connection->fault == CLEW__CONNECTION_HOPELESS) {
-        /* Who is refused by TLS, even after the request, is not listened to. */
-        result->sent = grpc->sent_before;
-        say(result, CLEW__TRANSPORT_HOPELESS, "%s", connection->reason);
-    } else if (connection->reason[0])
-        say(result, CLEW__TRANSPORT_BROKEN, "%s", connection->reason);
-    else
-        say(result, CLEW__TRANSPORT_BROKEN, "%s closed the connection without an answer%s%s", shown,
-            goodbye[0] ? ": " : "", goodbye);
-    result->retryable = result->end == CLEW__TRANSPORT_BROKEN;
-}
-
-static void explain_session(const struct grpc *grpc, struct clew__transport_result *result) {
-    const char *shown = grpc->base.settings->shown;
-    switch (clew__h2_fault(grpc->h2)) {
-    case CLEW__H2_MEMORY:
-        out_of_memory(grpc, result);
-        break;
-    case CLEW__H2_HTTP1:
-        /* To such a peer our first bytes were no request. */
-        result->sent = grpc->sent_before;
-        say(result, CLEW__TRANSPORT_GARBAGE,
-            "%.48s answers HTTP/1.1: is this an OTLP/HTTP port? set "
-            "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
-            shown);
-        break;
-    case CLEW__H2_FLOOD:
-        say(result, CLEW__TRANSPORT_GARBAGE, "%s sends more frames than an answer needs", shown);
-        break;
-    default:
-        say(result, CLEW__TRANSPORT_GARBAGE, "what %s answers is not HTTP/2", shown);
-        break;
-    }
-}
-
-static void explain_stream(struct grpc *grpc, struct clew__transport_result *result) {
-    const char *shown = grpc->base.settings->shown;
-    uint32_t error = clew__h2_error(grpc->h2);
-    switch (clew__h2_stream(grpc->h2)) {
-    case CLEW__H2_UNTOUCHED:
-        result->sent = grpc->sent_before;
-        result->retryable = true;
-        say(result, CLEW__TRANSPORT_BROKEN, "%s took no more requests on the connection", shown);
-        break;
-    case CLEW__H2_RESET:
-        result->status = clew__grpc_code_of_reset(error);
-        result->retryable = clew__retry_code(result->status, false);
-        say(result, CLEW__TRANSPORT_BROKEN, "%s reset the request: %s", shown, nghttp2_http2_strerror(error));
-        break;
-    case CLEW__H2_NOT_SENT:
-        say(result, CLEW__TRANSPORT_HOPELESS, "the headers for %s are too large to be sent", shown);
-        break;
-    default:
-        say(result, CLEW__TRANSPORT_GARBAGE, "%s breaks the rules of HTTP/2", shown);
-        break;
-    }
-}
+/* ---- the end ---- */
 
 /* Whether a peer that made the attempt end like this can be trusted with another call on the same connection.
  * One that was not heard of meanwhile may be gone without a word. */
-static bool is_trusted(const struct grpc *grpc, enum clew__transport_end end) {
+static bool is_trusted(const struct clew__grpc *grpc, enum clew__transport_end end) {
     switch (end) {
     case CLEW__TRANSPORT_ANSWERED:
         return true;
@@ -328,7 +203,7 @@ static bool is_trusted(const struct grpc *grpc, enum clew__transport_end end) {
 }
 
 /* The attempt is over; the connection stays when it can carry another call. */
-static void end_attempt(struct grpc *grpc, const struct clew__transport_result *result) {
+static void end_attempt(struct clew__grpc *grpc, const struct clew__transport_result *result) {
     bool open = grpc->connection.state == CLEW__CONNECTION_OPEN && grpc->h2;
     grpc->running = false;
     if (open) {
@@ -340,13 +215,9 @@ static void end_attempt(struct grpc *grpc, const struct clew__transport_result *
         disconnect(grpc);
 }
 
-static bool sent(const struct grpc *grpc) {
-    return grpc->sent_before || (grpc->h2 && clew__h2_request_sent(grpc->h2));
-}
-
 /* Without an answer, and without a word since the call began, on a connection from before: it was dead
  * already, or is being closed. */
-static bool was_stale(const struct grpc *grpc) {
+static bool was_stale(const struct clew__grpc *grpc) {
     if (!grpc->kept || grpc->answer.header_size)
         return false;
     if (grpc->connection.state == CLEW__CONNECTION_CLOSED)
@@ -354,41 +225,18 @@ static bool was_stale(const struct grpc *grpc) {
     return clew__h2_stream(grpc->h2) == CLEW__H2_UNTOUCHED && !clew__h2_is_open(grpc->h2);
 }
 
-static void connect_anew(struct grpc *grpc, uint64_t now) {
+static void connect_anew(struct clew__grpc *grpc, uint64_t now) {
     grpc->sent_before = clew__h2_request_sent(grpc->h2) && clew__h2_stream(grpc->h2) != CLEW__H2_UNTOUCHED;
     grpc->kept = false;
     disconnect(grpc);
     clew__connection_open(&grpc->connection, now, grpc->deadline_nano);
 }
 
-/* What is known by now; true: that ends the attempt. */
-static bool conclude(struct grpc *grpc, uint64_t now, struct clew__transport_result *result) {
-    memset(result, 0, sizeof *result);
-    result->status = -1;
-    result->sent = sent(grpc);
-    if (grpc->h2 && clew__h2_fault(grpc->h2) == CLEW__H2_HEADER)
-        grpc->answer.too_large = true;
-    if (grpc->h2 && (clew__h2_stream(grpc->h2) == CLEW__H2_ANSWERED || grpc->answer.too_large ||
-                     clew__grpc_answer_is_foreign(&grpc->answer)))
-        clew__grpc_answer_read(&grpc->answer, grpc->base.settings->shown, result);
-    else if (grpc->h2 && clew__h2_stream(grpc->h2) > CLEW__H2_AT_WORK)
-        explain_stream(grpc, result);
-    else if (grpc->h2 && clew__h2_fault(grpc->h2))
-        explain_session(grpc, result);
-    else if (grpc->connection.state == CLEW__CONNECTION_CLOSED)
-        explain_connection(grpc, result);
-    else if (now >= grpc->deadline_nano)
-        explain_late(grpc, now, result);
-    else
-        return false;
-    return true;
-}
-
 /* ---- the table ---- */
 
 static int on_begin(struct clew__transport *transport, const struct clew__body *body, uint64_t now,
                     uint64_t deadline) {
-    struct grpc *grpc = grpc_of(transport);
+    struct clew__grpc *grpc = grpc_of(transport);
     if (grpc->owner != getpid())
         forget(grpc);
     grpc->owner = getpid();
@@ -413,7 +261,7 @@ static int on_begin(struct clew__transport *transport, const struct clew__body *
 
 static size_t on_wait(const struct clew__transport *transport, clew_poll *descriptors, size_t capacity,
                       uint64_t *wake_nano) {
-    const struct grpc *grpc = grpc_of(transport);
+    const struct clew__grpc *grpc = grpc_of(transport);
     clew_poll wanted = clew__connection_wait(&grpc->connection, wake_nano);
     if (!grpc->running) {
         *wake_nano = UINT64_MAX;
@@ -435,7 +283,7 @@ static size_t on_wait(const struct clew__transport *transport, clew_poll *descri
 }
 
 /* One look at the connection. False: there is no memory to go on. */
-static bool advance(struct grpc *grpc, uint64_t now) {
+static bool advance(struct clew__grpc *grpc, uint64_t now) {
     bool has_socket = grpc->connection.socket.fd >= 0;
     if (has_socket && !clew__descriptor_is_ours(&grpc->connection.socket))
         clew__connection_close(&grpc->connection);
@@ -451,7 +299,7 @@ static bool advance(struct grpc *grpc, uint64_t now) {
 
 static bool on_step(struct clew__transport *transport, const clew_poll *descriptors, size_t count,
                     uint64_t now, struct clew__transport_result *result) {
-    struct grpc *grpc = grpc_of(transport);
+    struct clew__grpc *grpc = grpc_of(transport);
     int saved = errno;
     /* Asking the socket costs no more than finding it in the list. */
     (void)descriptors;
@@ -463,9 +311,9 @@ static bool on_step(struct clew__transport *transport, const clew_poll *descript
         connect_anew(grpc, now);
         memory = advance(grpc, now);
     }
-    bool ended = conclude(grpc, now, result);
+    bool ended = clew__grpc_conclude(grpc, now, result);
     if (!memory) {
-        out_of_memory(grpc, result);
+        clew__grpc_out_of_memory(grpc, result);
         ended = true;
     }
     if (ended)
@@ -475,7 +323,7 @@ static bool on_step(struct clew__transport *transport, const clew_poll *descript
 }
 
 static void on_stop(struct clew__transport *transport, struct clew__transport_result *result) {
-    struct grpc *grpc = grpc_of(transport);
+    struct clew__grpc *grpc = grpc_of(transport);
     int saved = errno;
     uint64_t now = clew_monotonic_nano();
     memset(result, 0, sizeof *result);
@@ -485,8 +333,8 @@ static void on_stop(struct clew__transport *transport, struct clew__transport_re
         return;
     if (grpc->owner != getpid())
         forget(grpc);
-    if (!conclude(grpc, now, result))
-        explain_late(grpc, now, result);
+    if (!clew__grpc_conclude(grpc, now, result))
+        clew__grpc_late(grpc, now, result);
     if (result->end == CLEW__TRANSPORT_BROKEN)
         result->end = CLEW__TRANSPORT_LATE;
     end_attempt(grpc, result);
@@ -502,7 +350,7 @@ static void on_forget(struct clew__transport *transport) {
 }
 
 static void on_destroy(struct clew__transport *transport) {
-    struct grpc *grpc = grpc_of(transport);
+    struct clew__grpc *grpc = grpc_of(transport);
     int saved = errno;
     if (grpc->owner != getpid())
         forget(grpc);
@@ -518,7 +366,7 @@ struct clew__transport *clew__grpc_new(const struct clew__otlp_settings *setting
     static const struct clew__transport_kind kind = {
         on_begin, on_wait, on_step, on_stop, on_free_answer, on_forget, on_destroy,
     };
-    struct grpc *grpc = clew_memory_allocate(sizeof *grpc);
+    struct clew__grpc *grpc = clew_memory_allocate(sizeof *grpc);
     nghttp2_nv *header = clew_memory_allocate((HEADER_OWN + settings->header_count) * sizeof *header);
     if (!grpc || !header) {
         clew_memory_release(grpc);

@@ -354,11 +354,18 @@ uint8_t *clew__h2_room(struct clew__h2 *h2) {
     return h2->room;
 }
 
+/* What came first, as far as it has come. */
+static bool starts_with(const struct clew__h2 *h2, size_t size, const char *text) {
+    size_t most = strlen(text);
+    return memcmp(h2->room, text, size < most ? size : most) == 0;
+}
+
 bool clew__h2_receive(struct clew__h2 *h2, size_t size) {
-    static const char http1[] = "HTTP/1.";
-    size_t first = size < sizeof http1 - 1 ? size : sizeof http1 - 1;
-    if (!h2->heard && memcmp(h2->room, http1, first) == 0)
+    static const char http1[] = "HTTP/1.", alert[] = "\x15\x03"; /* RFC 8446, 5.1 and B.1 */
+    if (!h2->heard && starts_with(h2, size, http1))
         fail(h2, CLEW__H2_HTTP1);
+    else if (!h2->heard && starts_with(h2, size, alert))
+        fail(h2, CLEW__H2_TLS);
     h2->heard = true;
     if (h2->fault)
         return false;

@@ -64,6 +64,7 @@ enum clew__h2_fault {
     CLEW__H2_FINE,
     CLEW__H2_MEMORY,
     CLEW__H2_HTTP1,    /* the peer speaks HTTP/1 */
+    CLEW__H2_TLS,      /* it answers with an alert of TLS */
     CLEW__H2_PROTOCOL, /* it speaks something else, or breaks the rules */
     CLEW__H2_HEADER,   /* a header of it has no end */
     CLEW__H2_FLOOD,    /* it makes more work than it is worth */

@@ -5,6 +5,7 @@
 #include "collector-bridge/export/explain.h"
 #include "collector-bridge/wire/answer.h"
 #include "collector-bridge/wire/answer_json.h"
+#include "collector-bridge/wire/endpoint.h"
 #include "collector-bridge/wire/retry.h"
 
 #include <clew/extend.h>
@@ -13,6 +14,7 @@
 #include <time.h>
 
 #define BODY_FIRST 4096u
+#define STATUS_BAD_REQUEST 400
 /* 413 Content Too Large */
 #define STATUS_TOO_LARGE 413
 
@@ -166,6 +168,12 @@ static bool body_of(struct clew__http *http, bool whole, uint8_t **out, size_t *
     return true;
 }
 
+/* The common servers say so in plain words. */
+static bool wants_tls(const struct clew__http *http, const uint8_t *body, size_t size) {
+    return size && !clew__endpoint_is_https(clew__slice_text(http->base.settings->url)) &&
+           memmem(body, size, "HTTPS", 5);
+}
+
 static void interpret(struct clew__transport_result *result, const struct clew__http *http, uint8_t *body,
                       size_t size, bool readable) {
     result->end = CLEW__TRANSPORT_ANSWERED;
@@ -181,8 +189,11 @@ static void interpret(struct clew__transport_result *result, const struct clew__
     result->retryable = clew__retry_status(result->status);
     result->told = result->retryable && http->retry_after;
     result->told_nano = http->retry_after_nano;
-    result->message = http->body_json ? clew__answer_json_status_message(body, size)
-                                      : clew__answer_status_message(body, size);
+    if (result->status == STATUS_BAD_REQUEST && wants_tls(http, body, size))
+        result->message = clew__slice_text("the port wants TLS; https:// may be meant");
+    else
+        result->message = http->body_json ? clew__answer_json_status_message(body, size)
+                                          : clew__answer_status_message(body, size);
 }
 
 void clew__http_result(struct clew__http *http, CURLcode code, struct clew__transport_result *result) {

@@ -233,6 +233,12 @@ int clew__otlp_settings_init(struct clew__otlp_settings *settings, const clew_ot
     return error;
 }
 
+enum clew__endpoint_fault clew__otlp_settings_judge_endpoint(const char *text) {
+    const struct clew__otlp_settings settings = {
+        .protocol = choose_protocol(CLEW_SIGNAL_TRACES, CLEW_OTLP_PROTOCOL_DEFAULT)};
+    return clew__settings_judge_endpoint(&settings, text);
+}
+
 void clew__otlp_settings_fini(struct clew__otlp_settings *settings) {
     for (size_t i = 0; i < settings->header_count; i++)
         clew_memory_release(settings->headers[i]);

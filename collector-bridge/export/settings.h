@@ -3,6 +3,7 @@
 #ifndef CLEW_EXPORT_SETTINGS_H
 #define CLEW_EXPORT_SETTINGS_H
 
+#include "collector-bridge/wire/endpoint.h"
 #include "sdk/base/slice.h"
 
 #include <clew/init.h>
@@ -46,6 +47,10 @@ struct clew__otlp_settings {
  * 0; CLEW_EINVAL when the options are no options; CLEW_ENOMEM. After an error there is nothing to free. */
 int clew__otlp_settings_init(struct clew__otlp_settings *settings, const clew_otlp_options *options);
 void clew__otlp_settings_fini(struct clew__otlp_settings *settings);
+
+/* What is wrong with an endpoint for traces that is given in code, with the protocol that the environment
+ * chooses. Without memory nothing is. */
+enum clew__endpoint_fault clew__otlp_settings_judge_endpoint(const char *text);
 
 /* The value in a line of `headers`. */
 struct clew__slice clew__otlp_settings_header_value(const char *line);

@@ -95,6 +95,14 @@ static int set_grpc(struct clew__otlp_settings *settings, const struct clew__tar
     return clew__settings_copy(&settings->host, without_brackets(target->host));
 }
 
+/* What has no secrets any more loses its path, too. */
+static void cut_path(char *shown) {
+    char *host = strstr(shown, "://");
+    host = host ? host + strlen("://") : shown;
+    host += strspn(host, "/"); /* dns:/// */
+    host[strcspn(host, "/")] = '\0';
+}
+
 /* ---- both ---- */
 
 static void name_faults(const struct clew__otlp_settings *settings, const struct clew__sources *sources,
@@ -142,10 +150,12 @@ static int choose(struct clew__otlp_settings *settings, const struct clew__sourc
     bool url = !is_grpc(settings) && !target->socket.size;
     clew__endpoint_show(url ? clew__slice_text(endpoint->url) : source->text, settings->shown,
                         sizeof settings->shown);
-    name_faults(settings, sources, faults, chosen);
-    if (target->ignored.size)
+    if (target->ignored.size) {
         clew_log(CLEW_LOG_WARN, source->name, "%s: gRPC has no use for the path in %s", source->name,
                  settings->shown);
+        cut_path(settings->shown);
+    }
+    name_faults(settings, sources, faults, chosen);
     if (!is_grpc(settings) && clew__endpoint_take_user(endpoint->url, endpoint->user))
         target->user = clew__slice_text(endpoint->user);
     int error = clew__settings_add_user(settings, target->user);
@@ -187,4 +197,14 @@ int clew__settings_endpoint(struct clew__otlp_settings *settings, const clew_otl
         name_server(settings);
     }
     return error;
+}
+
+enum clew__endpoint_fault clew__settings_judge_endpoint(const struct clew__otlp_settings *settings,
+                                                        const char *text) {
+    const struct clew__source source = {"", clew__slice_trim(clew__slice_text(text))};
+    struct endpoint *endpoint = clew_memory_allocate(sizeof *endpoint);
+    enum clew__endpoint_fault fault =
+        endpoint ? read_endpoint(settings, &source, endpoint) : CLEW__ENDPOINT_OK;
+    clew_memory_release(endpoint);
+    return fault;
 }

@@ -41,5 +41,7 @@ int clew__settings_add_user(struct clew__otlp_settings *settings, struct clew__s
 
 /* settings_endpoint.c; the headers are known by then. */
 int clew__settings_endpoint(struct clew__otlp_settings *settings, const clew_otlp_options *options);
+enum clew__endpoint_fault clew__settings_judge_endpoint(const struct clew__otlp_settings *settings,
+                                                        const char *text);
 
 #endif

@@ -85,9 +85,10 @@ void clew__slots_leave_lost(struct clew__spool *spool) {
             continue;
         spool->books.dropped_corrupt += slot->file.waiting;
         clew_log(CLEW_LOG_ERROR, "spool_lost",
-                 "the descriptors of %s/%s.db were closed by the program: %llu spans stay on disk until the "
-                 "next start",
-                 spool->path, slot->name, (unsigned long long)slot->file.waiting);
+                 "the descriptors of %s/%s.db were closed by the program: on disk until the next start: %llu "
+                 "span%s",
+                 spool->path, slot->name, (unsigned long long)slot->file.waiting,
+                 slot->file.waiting == 1 ? "" : "s");
         clew__spool_names_add(&spool->unreadable, slot->name);
         if (spool->current == slot)
             spool->current = NULL;

@@ -481,6 +481,21 @@ static void speaks_http1(int fd, unsigned connection) {
     linger(fd);
 }
 
+/* What plain bytes are to a server with TLS. */
+static void speaks_tls(int fd, unsigned connection) {
+    uint8_t preface[24];
+    (void)connection;
+    read_all(fd, preface, sizeof preface);
+    write_all(fd, "\x15\x03\x01\x00\x02\x02\x46", 7);
+    linger(fd);
+}
+
+static void hangs_up(int fd, unsigned connection) {
+    uint8_t preface[24];
+    (void)connection;
+    read_all(fd, preface, sizeof preface);
+}
+
 static void speaks_nonsense(int fd, unsigned connection) {
     uint8_t preface[24];
     (void)connection;
@@ -544,6 +559,8 @@ static void scripted(void) {
          {CLEW__TRANSPORT_BROKEN, true, true, -1, "moved"}},
         {"pings without end", floods, {CLEW__TRANSPORT_GARBAGE, true, false, -1, "more frames"}},
         {"HTTP/1.1", speaks_http1, {CLEW__TRANSPORT_GARBAGE, false, false, -1, "http/protobuf"}},
+        {"an alert of TLS", speaks_tls, {CLEW__TRANSPORT_GARBAGE, false, false, -1, "https:// may be meant"}},
+        {"no word at all", hangs_up, {CLEW__TRANSPORT_BROKEN, true, true, -1, "https:// may be meant"}},
         {"a mail server", speaks_nonsense, {CLEW__TRANSPORT_GARBAGE, true, false, -1, "not HTTP/2"}},
         {"an interim answer first", says_hints, {CLEW__TRANSPORT_ANSWERED, true, false, 0, ""}},
         {"two messages", says_twice, {CLEW__TRANSPORT_ANSWERED, true, false, 0, ""}},

@@ -238,6 +238,15 @@ static void statuses(void) {
     exporter.destroy(exporter.self);
     peer_stop(peer);
 
+    static const char page[] = "Client sent an HTTP request to an HTTPS server.\n";
+    const struct peer_step plain = {PEER_STATUS, 400, "Content-Type: text/plain\r\n", page, sizeof page - 1};
+    peer = start(&plain, 1);
+    exporter = exporter_to(peer_port(peer), "http");
+    expect("a port for TLS", export_batch(&exporter, &small, 1000), CLEW_EXPORT_FAILED, 1000,
+           "https:// may be meant");
+    exporter.destroy(exporter.self);
+    peer_stop(peer);
+
     static const int final[] = {301, 401, 403, 404, 408, 413, 415, 500, 501, 505};
     for (size_t i = 0; i < sizeof final / sizeof final[0]; i++) {
         char name[16];

@@ -9,7 +9,6 @@
 
 #define HEAD_MAX ((size_t)64 << 10)
 #define BODY_MAX ((size_t)80 << 20)
-#define FLOOD_SIZE ((size_t)16 << 10)
 #define LATE "2147483648"
 #define LATEST "99999999999999999999999999"
 

@@ -1,5 +1,6 @@
 /* OTLP/gRPC over cleartext HTTP/2, on a server session of nghttp2. Answers that nghttp2 would not write are
- * written as raw frames; where these are no whole ones, the session says nothing more. */
+ * written as raw frames (frames.c); where these are no whole ones, the session says nothing more. */
+#include "test/peer/frames.h"
 #include "test/peer/internal.h"
 
 #include <nghttp2/nghttp2.h>
@@ -9,8 +10,6 @@
 
 #define WINDOW ((int32_t)16 << 20)
 #define MESSAGE_MAX ((size_t)80 << 20)
-#define PREFIX_SIZE 5
-#define FLOOD_SIZE ((size_t)16 << 10)
 #define LATE INT64_C(2147483648)
 
 enum {
@@ -150,97 +149,6 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     return 0;
 }
 
-/* ---- raw frames ---- */
-
-static void put_frame_head(uint8_t out[9], size_t size, uint8_t type, uint8_t flags, int32_t stream) {
-    out[0] = (uint8_t)(size >> 16);
-    out[1] = (uint8_t)(size >> 8);
-    out[2] = (uint8_t)size;
-    out[3] = type;
-    out[4] = flags;
-    for (int i = 0; i < 4; i++)
-        out[5 + i] = (uint8_t)((uint32_t)stream >> (24 - 8 * i));
-}
-
-static bool append_frame(struct buffer *out, uint8_t type, uint8_t flags, int32_t stream, const void *payload,
-                         size_t size) {
-    uint8_t head[9];
-    put_frame_head(head, size, type, flags, stream);
-    return buffer_append(out, head, sizeof head) && buffer_append(out, payload, size);
-}
-
-/* HPACK: a field that enters no table, with a name of its own; texts of less than 127 bytes. */
-static size_t put_field(uint8_t *out, const char *name, const char *value) {
-    size_t name_size = strlen(name), size = strlen(value);
-    out[0] = 0;
-    out[1] = (uint8_t)name_size;
-    memcpy(out + 2, name, name_size);
-    out[2 + name_size] = (uint8_t)size;
-    memcpy(out + 3 + name_size, value, size);
-    return 3 + name_size + size;
-}
-
-/* :status 200 and the content type of gRPC. */
-static size_t put_response_fields(uint8_t *out) {
-    out[0] = 0x88;
-    return 1 + put_field(out + 1, "content-type", "application/grpc");
-}
-
-static bool append_response_headers(struct buffer *out, const struct stream *stream) {
-    uint8_t fields[64];
-    return append_frame(out, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, stream->id, fields,
-                        put_response_fields(fields));
-}
-
-/* A frame of headers without END_HEADERS, and CONTINUATION for ever. */
-static bool endless_headers(struct connection *connection, const struct stream *stream, bool trailers) {
-    uint8_t fields[1024];
-    size_t size = put_response_fields(fields);
-    if (trailers) {
-        if (!append_response_headers(&connection->out, stream) ||
-            !append_frame(&connection->out, NGHTTP2_DATA, 0, stream->id, "\0\0\0\0", PREFIX_SIZE))
-            return false;
-        size = put_field(fields, "grpc-status", "0");
-    }
-    if (!append_frame(&connection->out, NGHTTP2_HEADERS, trailers ? NGHTTP2_FLAG_END_STREAM : 0, stream->id,
-                      fields, size))
-        return false;
-    for (size = 0; size + 64 < sizeof fields;)
-        size += put_field(fields + size, "x-more", "there is always more of this");
-    while (connection->flood.size < FLOOD_SIZE) {
-        if (!append_frame(&connection->flood, NGHTTP2_CONTINUATION, 0, stream->id, fields, size))
-            return false;
-    }
-    return true;
-}
-
-static bool endless_interim(struct connection *connection, const struct stream *stream) {
-    static const uint8_t early[] = {0x08, 3, '1', '0', '3'}, ping[8] = {0};
-    while (connection->flood.size < FLOOD_SIZE) {
-        if (!append_frame(&connection->flood, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, stream->id, early,
-                          sizeof early) ||
-            !append_frame(&connection->flood, NGHTTP2_PING, 0, 0, ping, sizeof ping) ||
-            !append_frame(&connection->flood, NGHTTP2_SETTINGS, 0, 0, NULL, 0))
-            return false;
-    }
-    return true;
-}
-
-/* Trailers with a field whose value is said to be of 1 GiB. */
-static bool huge_trailer(struct connection *connection, const struct stream *stream) {
-    static const uint8_t field[] = {0x00, 3,    'x',  '-', 'l', 0x7f, 0x81, 0xff,
-                                    0xff, 0xff, 0x03, 'm', 'o', 'r',  'e'};
-    return append_response_headers(&connection->out, stream) &&
-           append_frame(&connection->out, NGHTTP2_DATA, 0, stream->id, "\0\0\0\0", PREFIX_SIZE) &&
-           append_frame(&connection->out, NGHTTP2_HEADERS, 0, stream->id, field, sizeof field);
-}
-
-/* A message that is said to be of 1 GiB. */
-static bool huge_message(struct connection *connection, const struct stream *stream) {
-    return append_response_headers(&connection->out, stream) &&
-           append_frame(&connection->out, NGHTTP2_DATA, 0, stream->id, "\0\x40\0\0\0more", PREFIX_SIZE + 4);
-}
-
 /* ---- what is answered ---- */
 
 static ssize_t read_answer(nghttp2_session *session, int32_t id, uint8_t *out, size_t capacity,
@@ -328,35 +236,6 @@ static bool submit_lies(struct http2 *http2, struct stream *stream) {
                          write_lying_status(details, GRPC_INVALID_ARGUMENT));
 }
 
-/* A message that is compressed: headers that say so, and frames within the client's window and frame size.
- */
-static bool bomb(struct connection *connection, const struct stream *stream) {
-    enum { PIECE = 16 << 10, WINDOW_OF_CLIENT = 65535 };
-    struct buffer message = {NULL, 0, 0};
-    uint8_t fields[96];
-    size_t size = put_response_fields(fields);
-    bool done = append_bomb(&message);
-    size += put_field(fields + size, "grpc-encoding", "gzip");
-    /* As much as fits into any client's window. */
-    if (message.size > WINDOW_OF_CLIENT - PREFIX_SIZE)
-        message.size = WINDOW_OF_CLIENT - PREFIX_SIZE;
-    uint8_t prefix[PREFIX_SIZE] = {1, 0, (uint8_t)(message.size >> 16), (uint8_t)(message.size >> 8),
-                                   (uint8_t)message.size};
-    done =
-        done &&
-        append_frame(&connection->out, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, stream->id, fields, size) &&
-        append_frame(&connection->out, NGHTTP2_DATA, 0, stream->id, prefix, sizeof prefix);
-    for (size_t at = 0; done && at < message.size; at += PIECE) {
-        size_t piece = message.size - at < PIECE ? message.size - at : PIECE;
-        done = append_frame(&connection->out, NGHTTP2_DATA, 0, stream->id, message.data + at, piece);
-    }
-    size = put_field(fields, "grpc-status", "0");
-    done = done && append_frame(&connection->out, NGHTTP2_HEADERS,
-                                NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, stream->id, fields, size);
-    buffer_free(&message);
-    return done;
-}
-
 /* What is waiting in the session goes out first. */
 static bool go_raw(struct connection *connection) {
     bool done = http2_pump(connection);
@@ -385,22 +264,22 @@ static bool answer(struct connection *connection, struct stream *stream) {
     case RECEIVER_FLAKY:
         return submit_status(http2, stream, GRPC_UNAVAILABLE, NULL, 0);
     case RECEIVER_ENDLESS_HEADERS:
-        return go_raw(connection) && endless_headers(connection, stream, false);
+        return go_raw(connection) && frames_endless_headers(connection, stream->id, false);
     case RECEIVER_ENDLESS_TRAILERS:
-        return go_raw(connection) && endless_headers(connection, stream, true);
+        return go_raw(connection) && frames_endless_headers(connection, stream->id, true);
     case RECEIVER_ENDLESS_INTERIM:
-        return go_raw(connection) && endless_interim(connection, stream);
+        return go_raw(connection) && frames_endless_interim(connection, stream->id);
     case RECEIVER_ENDLESS_BODY:
         stream->endless = true;
         memcpy(stream->message, "\0\x7f\xff\xff\xff", PREFIX_SIZE);
         stream->message_size = PREFIX_SIZE;
         return submit_message(http2, stream);
     case RECEIVER_BOMB: /* whole frames, between those of the session */
-        return http2_pump(connection) && bomb(connection, stream);
+        return http2_pump(connection) && frames_bomb(connection, stream->id);
     case RECEIVER_HUGE_BODY:
-        return http2_pump(connection) && huge_message(connection, stream);
+        return http2_pump(connection) && frames_huge_message(connection, stream->id);
     case RECEIVER_HUGE_TRAILER:
-        return go_raw(connection) && huge_trailer(connection, stream);
+        return go_raw(connection) && frames_huge_trailer(connection, stream->id);
     case RECEIVER_DETAILS:
         return submit_lies(http2, stream);
     case RECEIVER_RETRY_LATER:

@@ -1,5 +1,5 @@
-/* What the parts of the receiver share: loop (receiver.c), protocols (http1.c, http2.c), bodies (payload.c).
- * All of it belongs to the receiver's one thread, but for the counters. */
+/* What the parts of the receiver share: loop (receiver.c), protocols (http1.c, http2.c with frames.c), bodies
+ * (payload.c). All of it belongs to the receiver's one thread, but for the counters. */
 #ifndef CLEW_TEST_PEER_INTERNAL_H
 #define CLEW_TEST_PEER_INTERNAL_H
 
@@ -9,6 +9,8 @@
 #include <sys/types.h>
 
 #define RECEIVER_CONNECTIONS_MAX 256
+/* What is said again and again, when an answer has no end. */
+#define FLOOD_SIZE ((size_t)16 << 10)
 
 /* In shared memory. */
 struct receiver_shared {

@@ -157,6 +157,15 @@ Test(recover, one_bad_file_does_not_keep_the_others) {
     cr_expect_eq(count_in_output("\"spanId\""), SPANS);
 }
 
+Test(recover, wrong_endpoint_sends_nothing_anywhere) {
+    cr_expect_eq(run("--endpoint", "collector:4318", path, NULL), CLEW__EXIT_USAGE);
+    cr_expect_eq(run("--endpoint", "", path, NULL), CLEW__EXIT_USAGE);
+    setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", 1);
+    cr_expect_eq(run("--endpoint", "collector:99999", path, NULL), CLEW__EXIT_USAGE);
+    setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "100", 1);
+    cr_expect_eq(run("--endpoint", "127.0.0.1:1", path, NULL), CLEW__EXIT_DELIVERY, "gRPC needs no scheme");
+}
+
 Test(recover, wrong_usage_is_told) {
     cr_expect_eq(run(NULL, NULL, NULL, NULL), CLEW__EXIT_USAGE);
     cr_expect_eq(run("--no-such-option", path, NULL, NULL), CLEW__EXIT_USAGE);

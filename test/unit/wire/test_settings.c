@@ -494,7 +494,12 @@ Test(settings, path_of_a_grpc_endpoint_is_ignored_with_a_warning) {
     check_grpc("http://c:4317/v1/traces", "c", 4317, false);
     cr_assert_eq(lines_said(), 1);
     cr_assert(strstr(said, "OTEL_EXPORTER_OTLP_ENDPOINT: gRPC has no use for the path"));
-    CLEW_NO_LEAKS();
+    make_grpc("http://c:4317/v1/traces");
+    cr_expect_str_eq(settings.shown, "http://c:4317");
+    clew__otlp_settings_fini(&settings);
+    make_grpc("dns:///c:4317/more");
+    cr_expect_str_eq(settings.shown, "dns:///c:4317");
+    done();
 }
 
 Test(settings, wrong_grpc_endpoint_falls_back_to_the_next_and_says_so) {
