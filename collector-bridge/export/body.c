@@ -88,6 +88,8 @@ static int make(struct clew__bodies *bodies, clew_bytes request, size_t spans, s
     *out = (struct clew__body){(const uint8_t *)request.data, request.size, spans, false};
     if (is_json(bodies)) {
         empty(&bodies->text);
+        /* It becomes at least as large; growing to that would leave holes in the allocator's memory. */
+        clew__writer_reserve(&bodies->text, request.size);
         if (bodies->settings->signal == CLEW_SIGNAL_METRICS)
             clew__json_write_metrics(&bodies->text, request.data, request.size);
         else
