@@ -6,6 +6,8 @@
 #include <clew/extend.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 Test(log, one_line_a_reason) {
@@ -16,6 +18,29 @@ Test(log, one_line_a_reason) {
     }
     cr_assert_eq(captured.lines, 2);
     cr_assert_str_eq(captured.all, "number 0\nnumber 0\n");
+}
+
+/* The clock that Clew reads, in the place of the C library's. */
+static time_t ahead_s;
+
+int clock_gettime(clockid_t id, struct timespec *now) {
+    int status = (int)syscall(SYS_clock_gettime, id, now);
+    now->tv_sec += ahead_s;
+    return status;
+}
+
+Test(log, reason_speaks_again_after_ten_seconds_and_says_how_often_it_kept_quiet) {
+    capture_log();
+    for (int i = 0; i < 100; i++)
+        clew_log(CLEW_LOG_WARN, "reason", "number %d", i);
+    ahead_s = 9;
+    clew_log(CLEW_LOG_WARN, "reason", "too early");
+    cr_assert_eq(captured.lines, 1);
+    ahead_s = 11;
+    clew_log(CLEW_LOG_WARN, "reason", "again");
+    cr_assert_eq(captured.lines, 2);
+    cr_assert_str_eq(captured.last, "again (and 100 more like this)");
+    ahead_s = 0;
 }
 
 Test(log, levels_above_the_limit_are_silent) {
