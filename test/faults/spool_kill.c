@@ -1,12 +1,11 @@
 /* kill -9 of a program that sends with a spool, again and again, while its receiver comes and goes: every
  * span that a flush has called delivered or spooled must arrive in the end, and few may arrive twice.
  *
- *   spool_kill [CYCLES]     40; with CLEW_TEST_SCALE=large 400
+ *   spool_kill [CYCLES]     200, with a sanitizer 40; with CLEW_TEST_SCALE=large 2000
  *
  * The sender is this program, started anew. It writes the ids of a batch to a ledger when the flush has
  * returned: a plain file, which outlives the kill. */
-#include "test/peer/receiver.h"
-#include "test/tap.h"
+#include "delivery.h"
 
 #include <clew/clew.h>
 #include <clew/otlp.h>
@@ -21,8 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CYCLES 40
-#define CYCLES_LARGE 400
+#define CYCLES (SANITIZED ? 40 : 200)
+#define CYCLES_LARGE 2000
 #define BATCH_MAX 50u
 #define KILL_MIN_MS 5
 #define KILL_SPAN_MS 295
@@ -175,9 +174,8 @@ static void run(unsigned cycles) {
 }
 
 int main(int argc, char **argv) {
-    const char *scale = getenv("CLEW_TEST_SCALE");
     struct timespec now;
-    unsigned cycles = scale && strcmp(scale, "large") == 0 ? CYCLES_LARGE : CYCLES;
+    unsigned cycles = is_large() ? CYCLES_LARGE : CYCLES;
     if (argc == 5 && strcmp(argv[1], "send") == 0)
         send_until_killed(argv[2], argv[3], argv[4]);
     if (argc == 4 && strcmp(argv[1], "drain") == 0)
