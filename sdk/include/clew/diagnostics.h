@@ -31,8 +31,8 @@ CLEW_API void clew_set_log_level(clew_log_level level);
 
 /* ---- memory ---- */
 
-/** Where all memory of Clew comes from, that of libcurl and the C library's own excepted. Sizes in bytes;
- * results are aligned as malloc's; any thread. */
+/** Where all memory of Clew comes from, that of libcurl, OpenSSL, SQLite, libzstd and the C library's own
+ * excepted. Sizes in bytes; results are aligned as malloc's; any thread. */
 typedef struct clew_allocator {
     void *(*allocate)(void *user, size_t size);
     void *(*reallocate)(void *user, void *block, size_t size);
