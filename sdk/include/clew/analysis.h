@@ -1,0 +1,16 @@
+/* Reading traces: what a request waited for, which service calls which, what fails and what is slow.
+ *
+ *      clew_trace_buffer *buffer = clew_trace_buffer_new(NULL);
+ *      clew_processor processor = clew_trace_buffer_processor(buffer);
+ *      clew_provider_add_processor(clew_provider_get_global(), &processor);
+ *
+ * Everything here is experimental: structs that it fills may grow at their ends. No global state; whatever
+ * sums up over traces merges exactly, over threads, processes and slices of time. */
+#ifndef CLEW_ANALYSIS_H
+#define CLEW_ANALYSIS_H
+
+#include <clew/analysis/buffer.h>
+#include <clew/analysis/path.h>
+#include <clew/analysis/trace.h>
+
+#endif
