@@ -16,6 +16,8 @@
 
 #define NANO_PER_MILLI UINT64_C(1000000)
 #define PATIENCE_MS 20000
+/* The default batch, in spans: a full one goes before anybody flushes. */
+#define BATCH 512u
 
 static char directory[64];
 
@@ -114,8 +116,11 @@ static void outage(void) {
     init(receiver, directory);
     make_spans(1000);
     clew_delivery flushed = clew_flush(PATIENCE_MS);
-    tap_ok(flushed.status == CLEW_OK && flushed.spooled == 1000, "outage: a flush puts everything on disk");
     books = stats();
+    /* A full batch may be there before the flush, which tells of the rest only. */
+    tap_ok(flushed.status == CLEW_OK && books.spooled == 1000 && flushed.spooled <= 1000 &&
+               flushed.spooled >= 1000 % BATCH,
+           "outage: a flush puts everything on disk");
     tap_ok(books.spooled == 1000 && books.spool.waiting == 1000 && books.spool.bytes > 0 &&
                books_are_exact(&books),
            "outage: the books say so");
@@ -142,7 +147,7 @@ static void restart(void) {
     make_spans(3000);
     clew_delivery result = clew_shutdown(2000);
     books = stats();
-    tap_ok(result.status == CLEW_OK && result.spooled == 3000 && books.spooled == 3000 &&
+    tap_ok(result.status == CLEW_OK && result.spooled >= 3000 % BATCH && books.spooled == 3000 &&
                books_are_exact(&books),
            "restart: a shutdown without a receiver stores everything");
     receiver_set_mode(receiver, RECEIVER_HEALTHY);
@@ -188,7 +193,8 @@ static void hanging_at_the_end(void) {
     clew_delivery result = clew_shutdown(400);
     elapsed_ms = (clew_monotonic_nano() - before) / NANO_PER_MILLI;
     books = stats();
-    tap_ok(result.spooled == 2000 && books.spooled == 2000 && books_are_exact(&books),
+    tap_ok(result.spooled >= 2000 % BATCH && result.failed == 0 && result.unknown == 0 &&
+               books.spooled == 2000 && books_are_exact(&books),
            "hanging receiver: a shutdown stores everything before its deadline");
     tap_ok(elapsed_ms < 1000, "hanging receiver: and keeps it");
     if (elapsed_ms >= 1000 || books.spooled != 2000)

@@ -50,7 +50,9 @@ static int child_main(void) {
         clew_span_set_int(scope.span, "i", i);
         clew_scope_leave(&scope);
     }
-    return clew_provider_shutdown(provider, DELIVERY_MS).delivered == SPANS_A_CHILD ? 0 : 1;
+    return clew_provider_shutdown(provider, DELIVERY_MS).status == 0 && all_exported(provider, SPANS_A_CHILD)
+               ? 0
+               : 1;
 }
 
 static void reap(pid_t child) {

@@ -142,6 +142,7 @@ int main(void) {
         return 1;
     folder[size] = '\0';
     *strrchr(folder, '/') = '\0';
+    only_full_batches_go();
     opened_and_closed("plugin_shared.so", "on the shared library");
     opened_and_closed("plugin_static.so", "with a Clew of its own");
     sends_from_a_plugin(false);

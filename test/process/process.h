@@ -67,6 +67,21 @@ static inline void hex_of(const uint8_t span_id[8], char hex[17]) {
     clew_span_id_to_hex(span_id, hex);
 }
 
+/* From here on nothing but a full batch goes before it is asked for, so that what waits at a flush or a
+ * shutdown, which count nothing else, is known: all, when it is less than a batch. */
+static inline void only_full_batches_go(void) {
+    setenv("OTEL_BSP_SCHEDULE_DELAY", "600000", 1);
+}
+
+/* Whether so many spans ended and all of them were exported, by the books of a provider (NULL: the global
+ * one): also those with which the worker was quicker than a flush or a shutdown. */
+static inline bool all_exported(const clew_provider *provider, uint64_t count) {
+    clew_stats_data data;
+    clew_stats_of(provider, &data);
+    const clew_pipeline_stats *books = &data.pipelines[0];
+    return books->offered == count && books->exported == count && books->pending == 0;
+}
+
 /* The exit status of a child: 0 to 255, or 1000 and the signal. */
 static inline int status_of(pid_t child) {
     int status = 0;
