@@ -9,8 +9,12 @@
 #ifndef CLEW_ANALYSIS_H
 #define CLEW_ANALYSIS_H
 
+#include <clew/analysis/bottlenecks.h>
 #include <clew/analysis/buffer.h>
+#include <clew/analysis/diff.h>
+#include <clew/analysis/errors.h>
 #include <clew/analysis/path.h>
+#include <clew/analysis/profile.h>
 #include <clew/analysis/trace.h>
 
 #endif
