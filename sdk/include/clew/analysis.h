@@ -15,6 +15,7 @@
 #include <clew/analysis/errors.h>
 #include <clew/analysis/path.h>
 #include <clew/analysis/profile.h>
+#include <clew/analysis/sketch.h>
 #include <clew/analysis/trace.h>
 
 #endif
