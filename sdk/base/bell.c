@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 
 #define PATH_SIZE 32 /* "/proc/self/fd/" and a number */
+#define RING_TRIES 2 /* a signal may interrupt one */
 #define HEARD_AT_ONCE 512
 
 static int open_both_ends(void) {
@@ -31,12 +32,14 @@ struct clew__descriptor clew__bell_new(void) {
     return clew__descriptor_of(fd);
 }
 
-void clew__bell_ring(const struct clew__descriptor *bell) {
+bool clew__bell_ring(const struct clew__descriptor *bell) {
     const uint64_t one = 1; /* eight bytes, as an eventfd wants them */
     int saved = errno;
-    while (clew__descriptor_is_ours(bell) && write(bell->fd, &one, sizeof one) < 0 && errno == EINTR)
-        ;
-    errno = saved; /* full: it rings */
+    bool rings = false;
+    for (int tries = 0; !rings && tries < RING_TRIES && clew__descriptor_is_ours(bell); tries++)
+        rings = write(bell->fd, &one, sizeof one) > 0 || errno == EAGAIN; /* full: it rings already */
+    errno = saved;
+    return rings;
 }
 
 void clew__bell_hear(const struct clew__descriptor *bell) {

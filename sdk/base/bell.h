@@ -7,8 +7,9 @@
 /* -1: no descriptor is left. */
 struct clew__descriptor clew__bell_new(void);
 
-/* Both do nothing on one that the host has closed; never block; preserve errno. */
-void clew__bell_ring(const struct clew__descriptor *bell);
+/* Both leave one alone that the host has closed; never block; preserve errno. Ringing returns whether it
+ * rings. */
+bool clew__bell_ring(const struct clew__descriptor *bell);
 void clew__bell_hear(const struct clew__descriptor *bell);
 
 #endif

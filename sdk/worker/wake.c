@@ -4,7 +4,6 @@
 #include "sdk/base/bell.h"
 #include "sdk/base/lock.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -34,25 +33,19 @@ int clew__wake_descriptor(void) {
     return atomic_load(&descriptor);
 }
 
-/* A second try for one that a signal interrupted. */
-static bool ring(int fd) {
-    const uint64_t one = 1; /* eight bytes, as an eventfd wants them */
-    return write(fd, &one, sizeof one) > 0 || (errno == EINTR && write(fd, &one, sizeof one) > 0);
-}
-
 bool clew__wake_send(void) {
     struct clew__descriptor rung;
-    int saved = errno, cancel;
-    bool is_lost;
+    bool is_lost = false;
+    int cancel;
     if (atomic_exchange(&signalled, true))
         return true;
     cancel = clew__cancel_forbid();
     rung = bell();
-    is_lost = rung.fd >= 0 && !clew__descriptor_is_ours(&rung);
-    if (rung.fd < 0 || is_lost || !ring(rung.fd))
+    if (!clew__bell_ring(&rung)) {
+        is_lost = rung.fd >= 0 && !clew__descriptor_is_ours(&rung);
         atomic_store(&signalled, false); /* nobody to hear it yet: who begins to drive looks first */
+    }
     clew__cancel_allow(cancel);
-    errno = saved;
     return !is_lost;
 }
 
