@@ -3,12 +3,11 @@
 
 #include "collector-bridge/wire/endpoint.h"
 #include "collector-bridge/wire/retry.h"
+#include "sdk/base/buffer.h"
 
-#include <clew/extend.h>
 #include <stdio.h>
 #include <string.h>
 
-#define DATA_FIRST 1024u
 /* What HTTP/2 adds to each member of a header when it counts (RFC 9113, 6.5.2). */
 #define MEMBER_OVERHEAD 32u
 
@@ -81,35 +80,6 @@ bool clew__grpc_answer_header(struct clew__grpc_answer *answer, struct clew__sli
 
 /* ---- the message ---- */
 
-static bool grow(struct clew__grpc_answer *answer, size_t needed) {
-    size_t capacity = answer->capacity ? answer->capacity : DATA_FIRST;
-    while (capacity < needed)
-        capacity *= 2;
-    size_t more = capacity - answer->capacity;
-    if (more == 0)
-        return true;
-    if (!clew_budget_take(more))
-        return false;
-    uint8_t *data = clew_memory_reallocate(answer->data, capacity);
-    if (!data) {
-        clew_budget_give(more);
-        return false;
-    }
-    answer->data = data;
-    answer->capacity = capacity;
-    return true;
-}
-
-static void keep(struct clew__grpc_answer *answer, struct clew__slice part) {
-    /* Without memory the rest is read and forgotten. */
-    if (!answer->memory_lost && part.size && !grow(answer, answer->size + part.size))
-        answer->memory_lost = true;
-    if (answer->memory_lost || part.size == 0)
-        return;
-    memcpy(answer->data + answer->size, part.data, part.size);
-    answer->size += part.size;
-}
-
 bool clew__grpc_answer_data(struct clew__grpc_answer *answer, const void *data, size_t size) {
     struct clew__slice part;
     answer->data_size += size;
@@ -121,7 +91,10 @@ bool clew__grpc_answer_data(struct clew__grpc_answer *answer, const void *data, 
         return true;
     answer->reader.limit = CLEW__ANSWER_MAX;
     enum clew__grpc_fault fault = clew__grpc_read(&answer->reader, data, size, &part);
-    keep(answer, part);
+    if (!answer->kept.grow)
+        answer->kept = clew__buffer_charged();
+    /* Without memory the rest is read and forgotten. */
+    clew__write_raw(&answer->kept, part.data, part.size);
     answer->too_large = fault == CLEW__GRPC_TOO_LARGE;
     answer->malformed = fault != CLEW__GRPC_FRAMED;
     return !answer->too_large;
@@ -142,17 +115,17 @@ static void too_large(const char *shown, struct clew__transport_result *result) 
 static void read_accepted(struct clew__grpc_answer *answer, const char *shown,
                           struct clew__transport_result *result) {
     result->accepted = true;
-    result->answer_cut = answer->memory_lost || answer->malformed || !clew__grpc_complete(&answer->reader) ||
+    result->answer_cut = answer->kept.failed || answer->malformed || !clew__grpc_complete(&answer->reader) ||
                          !answer->known_encoding;
     if (result->answer_cut)
         return;
-    result->answer = answer->data;
-    result->answer_size = answer->size;
+    result->answer = answer->kept.data;
+    result->answer_size = answer->kept.size;
     if (!answer->reader.compressed)
         return;
     result->answer = NULL;
     result->answer_size = 0;
-    int error = answer->encoding ? clew__expand(answer->encoding, answer->data, answer->size,
+    int error = answer->encoding ? clew__expand(answer->encoding, answer->kept.data, answer->kept.size,
                                                 CLEW__ANSWER_MAX, &answer->expanded)
                                  : CLEW_EFORMAT;
     if (error == CLEW_ELIMIT)
@@ -210,7 +183,6 @@ void clew__grpc_answer_read(struct clew__grpc_answer *answer, const char *shown,
 
 void clew__grpc_answer_free(struct clew__grpc_answer *answer) {
     clew__expanded_free(&answer->expanded);
-    clew_memory_release(answer->data);
-    clew_budget_give(answer->capacity);
+    clew__buffer_fini(&answer->kept);
     memset(answer, 0, sizeof *answer);
 }

@@ -6,6 +6,7 @@
 #include "collector-bridge/export/compress.h"
 #include "collector-bridge/export/transport.h"
 #include "collector-bridge/wire/grpc.h"
+#include "proto/wire.h"
 
 #define CLEW__GRPC_MESSAGE_MAX 1024u /* of grpc-message; what is shown is much shorter */
 #define CLEW__GRPC_DETAILS_MAX 4096u /* of grpc-status-details-bin, decoded */
@@ -16,7 +17,6 @@ struct clew__grpc_answer {
     size_t data_size;   /* of the whole body */
     bool header_ended;  /* the final header is there */
     bool too_large;     /* beyond the limits */
-    bool memory_lost;   /* the message was not kept: the status still counts */
 
     /* Of the headers and trailers. */
     int32_t http_status;
@@ -33,9 +33,8 @@ struct clew__grpc_answer {
 
     /* Of the message. */
     struct clew__grpc_reader reader;
-    bool malformed; /* its framing */
-    uint8_t *data;  /* charged to the budget, `capacity` bytes */
-    size_t size, capacity;
+    bool malformed;           /* its framing */
+    struct clew__writer kept; /* failed: not all of the message; the status still counts */
     struct clew__expanded expanded;
 };
 

@@ -6,6 +6,7 @@
 
 #include "collector-bridge/export/compress.h"
 #include "collector-bridge/export/transport.h"
+#include "proto/wire.h"
 #include "sdk/base/descriptor.h"
 
 #include <curl/curl.h>
@@ -38,11 +39,11 @@ struct clew__http {
     bool running;
     size_t request_size;
     uint64_t started_nano, deadline_nano;
-    unsigned requests; /* how often libcurl has begun to send it */
-    uint8_t *body;     /* charged to the budget, `body_capacity` bytes */
-    size_t body_size, body_capacity;
+    unsigned requests;        /* how often libcurl has begun to send it */
+    struct clew__writer body; /* failed: not all of it was kept; the status still counts */
+    size_t body_size;         /* as it came, kept or not */
     size_t header_size;
-    bool headers_complete, body_lost, too_large;
+    bool headers_complete, too_large;
     bool body_json;               /* by its Content-Type, else by that of the request */
     bool body_gzip, body_strange; /* by its Content-Encoding: gzip; one that nobody asked for */
     struct clew__expanded expanded;

@@ -7,13 +7,12 @@
 #include "collector-bridge/wire/answer_json.h"
 #include "collector-bridge/wire/endpoint.h"
 #include "collector-bridge/wire/retry.h"
+#include "sdk/base/buffer.h"
 
-#include <clew/extend.h>
 #include <stdio.h>
 #include <strings.h>
 #include <time.h>
 
-#define BODY_FIRST 4096u
 #define STATUS_BAD_REQUEST 400
 /* 413 Content Too Large */
 #define STATUS_TOO_LARGE 413
@@ -83,29 +82,8 @@ static size_t on_header(char *data, size_t size, size_t count, void *user) {
 void clew__http_answer_free(struct clew__http *http) {
     clew__expanded_free(&http->expanded);
     http->expanded = (struct clew__expanded){NULL, 0, 0};
-    clew_memory_release(http->body);
-    clew_budget_give(http->body_capacity);
-    http->body = NULL;
-    http->body_size = http->body_capacity = 0;
-}
-
-static bool grow_body(struct clew__http *http, size_t needed) {
-    size_t capacity = http->body_capacity ? http->body_capacity : BODY_FIRST;
-    while (capacity < needed)
-        capacity *= 2;
-    size_t more = capacity - http->body_capacity;
-    if (more == 0)
-        return true;
-    if (!clew_budget_take(more))
-        return false;
-    uint8_t *body = clew_memory_reallocate(http->body, capacity);
-    if (!body) {
-        clew_budget_give(more);
-        return false;
-    }
-    http->body = body;
-    http->body_capacity = capacity;
-    return true;
+    clew__buffer_fini(&http->body);
+    http->body_size = 0;
 }
 
 static size_t on_body(char *data, size_t size, size_t count, void *user) {
@@ -115,12 +93,8 @@ static size_t on_body(char *data, size_t size, size_t count, void *user) {
         http->too_large = true;
         return 0;
     }
-    /* Without memory the status still counts: the rest is read and forgotten. The size goes on, for the
-     * limit. */
-    if (!http->body_lost && !grow_body(http, http->body_size + size))
-        http->body_lost = true;
-    if (!http->body_lost)
-        memcpy(http->body + http->body_size, data, size);
+    /* Without memory the rest is read and forgotten. The size goes on, for the limit. */
+    clew__write_raw(&http->body, data, size);
     http->body_size += size;
     return size;
 }
@@ -136,9 +110,10 @@ bool clew__http_answer_hooks(CURL *easy, struct clew__http *http) {
 
 void clew__http_answer_begin(struct clew__http *http) {
     clew__http_answer_free(http);
+    http->body = clew__buffer_charged();
     http->requests = 0;
     http->header_size = 0;
-    http->headers_complete = http->body_lost = http->too_large = http->retry_after = false;
+    http->headers_complete = http->too_large = http->retry_after = false;
     http->body_gzip = http->body_strange = false;
     http->body_json = http->base.settings->protocol == CLEW_OTLP_HTTP_JSON;
     http->error[0] = '\0';
@@ -150,15 +125,15 @@ void clew__http_answer_begin(struct clew__http *http) {
 static bool body_of(struct clew__http *http, bool whole, uint8_t **out, size_t *size) {
     *out = NULL;
     *size = 0;
-    if (!whole || http->body_lost || http->body_strange)
+    if (!whole || http->body.failed || http->body_strange)
         return false;
-    if (!http->body_gzip || http->body_size == 0) {
-        *out = http->body;
-        *size = http->body_size;
+    if (!http->body_gzip || http->body.size == 0) {
+        *out = http->body.data;
+        *size = http->body.size;
         return true;
     }
-    int error =
-        clew__expand(CLEW__ENCODING_GZIP, http->body, http->body_size, CLEW__ANSWER_MAX, &http->expanded);
+    int error = clew__expand(CLEW__ENCODING_GZIP, http->body.data, http->body.size, CLEW__ANSWER_MAX,
+                             &http->expanded);
     if (error == CLEW_ELIMIT)
         http->too_large = true;
     if (error)

@@ -1,6 +1,7 @@
 /* Bodies and answers when memory runs out: each allocation fails in turn. */
 #include "collector-bridge/export/body.h"
 #include "collector-bridge/export/compress.h"
+#include "collector-bridge/export/grpc_answer.h"
 
 #include "sdk/base/memory.h"
 #include "test/failing.h"
@@ -10,6 +11,7 @@
 
 #define ALLOCATIONS_MAX 200 /* more than any scenario here makes */
 #define SPANS 200
+#define PART 3000u /* of an answer */
 
 static struct clew__writer request;
 
@@ -62,6 +64,40 @@ Test(no_memory, bodies_survive_it, .init = prepare) {
             settings.compression = c;
             fail_each(make_bodies);
         }
+    growing_free(&request);
+    CLEW_NO_LEAKS();
+}
+
+static void say(struct clew__grpc_answer *answer, const char *name, const char *value) {
+    cr_assert(clew__grpc_answer_header(answer, clew__slice_text(name), clew__slice_text(value)));
+}
+
+/* An answer in parts. The receiver has the spans, whether or not its message can be kept. */
+static void take_answer(void) {
+    struct clew__grpc_answer answer = {0};
+    struct clew__transport_result result = {0};
+    uint8_t prefix[CLEW__GRPC_PREFIX] = {0, 0, 0, (uint8_t)(request.size >> 8), (uint8_t)request.size};
+    cr_assert_lt(request.size, 1u << 16);
+    say(&answer, ":status", "200");
+    say(&answer, "content-type", "application/grpc");
+    cr_assert(clew__grpc_answer_data(&answer, prefix, sizeof prefix));
+    for (size_t at = 0, part; at < request.size; at += part) {
+        part = request.size - at < PART ? request.size - at : PART;
+        cr_assert(clew__grpc_answer_data(&answer, request.data + at, part));
+    }
+    say(&answer, "grpc-status", "0");
+    clew__grpc_answer_read(&answer, "nobody", &result);
+    cr_assert(result.accepted);
+    cr_assert_eq(result.answer_cut, atomic_load(&has_failed));
+    if (!result.answer_cut)
+        cr_assert(result.answer_size == request.size &&
+                  memcmp(result.answer, request.data, request.size) == 0);
+    clew__grpc_answer_free(&answer);
+}
+
+Test(no_memory, answers_count_without_their_message, .init = prepare) {
+    cr_assert_gt(request.size, 3 * PART);
+    fail_each(take_answer);
     growing_free(&request);
     CLEW_NO_LEAKS();
 }
