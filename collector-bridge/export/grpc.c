@@ -6,6 +6,7 @@
  * next call. A call that a kept connection did not carry, for it was dead already or was being closed, is
  * made once more on a new one. */
 #include "collector-bridge/export/grpc_call.h"
+#include "sdk/base/buffer.h"
 
 #include <clew/extend.h>
 #include <errno.h>
@@ -133,6 +134,9 @@ static void forget(struct clew__grpc *grpc) {
         clew__h2_forget(grpc->h2);
     grpc->h2 = NULL;
     clew__connection_forget(&grpc->connection);
+    /* The fork may have come in the midst of its growing. */
+    if (grpc->running)
+        clew__buffer_forget(&grpc->answer.kept);
     grpc->running = grpc->more = false;
 }
 

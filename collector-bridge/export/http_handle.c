@@ -5,6 +5,7 @@
 #include "collector-bridge/export/close_on_exec.h"
 #include "collector-bridge/export/left_behind.h"
 #include "collector-bridge/wire/endpoint.h"
+#include "sdk/base/buffer.h"
 
 #include <poll.h>
 #include <sys/auxv.h>
@@ -227,6 +228,9 @@ void clew__http_forget(struct clew__http *http) {
         clew__descriptor_close(&http->watched[i].file);
     for (int i = 0; http->multi && i < 2; i++)
         clew__descriptor_close(&http->wakers[i]);
+    /* The fork may have come in the midst of its growing. */
+    if (http->running && http->owner != getpid())
+        clew__buffer_forget(&http->body);
     http->multi = NULL;
     http->easy = NULL;
     http->open_count = http->watched_count = 0;
