@@ -82,12 +82,11 @@ CLEW_API clew_provider *clew_provider_get_global(void);
 typedef struct clew_delivery {
     int status; /**< 0; CLEW_ETIMEDOUT; CLEW_EREJECTED when the receiver refused spans and nothing else went
                    wrong; CLEW_EIO when something failed; CLEW_ESHUTDOWN */
-    uint64_t
-        delivered; /**< spans; those of pipelines that export where a span ends do not wait, so are in none */
-    uint64_t failed;  /**< refused, dropped or not sent in time: at the deadline of a flush what is still
-                         queued,  which goes on its way afterwards */
-    uint64_t unknown; /**< sent, and no answer seen in time; after a flush also what is still being tried */
-    uint64_t spooled; /**< on disk, to be sent later: not lost, so no error */
+    uint64_t delivered; /**< spans; pipelines that export where a span ends have none waiting */
+    uint64_t failed;    /**< refused, dropped or not sent in time; at the deadline of a flush also what is
+                             still queued, which goes on its way afterwards */
+    uint64_t unknown;   /**< sent, and no answer seen in time; after a flush also what is still being tried */
+    uint64_t spooled;   /**< on disk, to be sent later: not lost, so no error */
 } clew_delivery;
 
 /** Exports what has ended before the call; spans that end later do not prolong it. Returns within the timeout
