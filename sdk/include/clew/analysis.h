@@ -13,6 +13,8 @@
 #include <clew/analysis/buffer.h>
 #include <clew/analysis/diff.h>
 #include <clew/analysis/errors.h>
+#include <clew/analysis/map.h>
+#include <clew/analysis/operations.h>
 #include <clew/analysis/path.h>
 #include <clew/analysis/profile.h>
 #include <clew/analysis/sketch.h>
