@@ -113,6 +113,12 @@ enum {
     CLEW__PARTIAL_MESSAGE = 2,
 };
 
+/* The event that says that its span waited: the span it waited for (16 hexadecimal digits), and for how long
+ * (int; absent or 0: until its own end). The time of the event is the begin. */
+#define CLEW__EVENT_WAIT "clew.wait"
+#define CLEW__ATTRIBUTE_WAIT_SPAN_ID "clew.wait.span_id"
+#define CLEW__ATTRIBUTE_WAIT_DURATION "clew.wait.duration_nano"
+
 /* Flag bits of Span.flags and Link.flags above the W3C ones. */
 #define CLEW__FLAGS_HAS_IS_REMOTE 0x100u
 #define CLEW__FLAGS_IS_REMOTE 0x200u

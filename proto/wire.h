@@ -56,6 +56,17 @@ static inline uint8_t *clew__put_fixed32(uint8_t *at, uint32_t value) {
     return at + 4;
 }
 
+static inline uint64_t clew__get_fixed64(const uint8_t *at) {
+    uint64_t value = 0;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    memcpy(&value, at, 8);
+#else
+    for (int i = 0; i < 8; i++)
+        value |= (uint64_t)at[i] << (8 * i);
+#endif
+    return value;
+}
+
 /* ---- the writer: appends to a buffer that grows, or fails for good ---- */
 
 struct clew__writer {

@@ -4,6 +4,7 @@
 
 #include "proto/otlp.h"
 #include "proto/utf8.h"
+#include "sdk/trace/wait.h"
 
 #include <clew/extend.h>
 
@@ -126,6 +127,8 @@ static void remove_bytes(struct clew__slot *slot, uint32_t at, uint32_t size) {
         slot->name_at -= size;
     if (slot->status_at > at)
         slot->status_at -= size;
+    if (slot->open_waits)
+        clew__waits_moved(slot, at, size);
 }
 
 static uint32_t member_size_at(const struct clew__slot *slot, uint32_t at) {
@@ -393,14 +396,30 @@ static void write_dropped(struct clew__slot *slot, struct clew__writer *writer, 
     say_dropped(slot, "attributes of an event or link");
 }
 
+void clew__record_drop_event(struct clew__slot *slot) {
+    slot->dropped_events++;
+    say_dropped(slot, "events");
+}
+
+uint32_t clew__record_blank_event(struct clew__slot *slot, uint32_t size) {
+    const struct clew_provider *provider = atomic_load_explicit(&slot->provider, memory_order_relaxed);
+    uint32_t at = slot->size;
+    if (slot->events >= provider->limits.event_count || !reserve(slot, size)) {
+        clew__record_drop_event(slot);
+        return 0;
+    }
+    slot->events++;
+    slot->size += size;
+    return at;
+}
+
 void clew__record_event(struct clew__slot *slot, const char *name, size_t name_size, uint64_t time_unix_nano,
                         const clew_attribute *attributes, size_t count) {
     const struct clew_provider *provider = atomic_load_explicit(&slot->provider, memory_order_relaxed);
     struct clew__writer writer = writer_of(slot);
     size_t begun;
     if (slot->events >= provider->limits.event_count) {
-        slot->dropped_events++;
-        say_dropped(slot, "events");
+        clew__record_drop_event(slot);
         return;
     }
     begun = clew__write_begin(&writer, CLEW__SPAN_EVENTS);
@@ -411,12 +430,10 @@ void clew__record_event(struct clew__slot *slot, const char *name, size_t name_s
                   clew__write_attributes(&writer, CLEW__EVENT_ATTRIBUTES, attributes, count,
                                          provider->limits.event_attribute_count, &provider->value_limits));
     clew__write_end(&writer, begun);
-    if (commit(slot, &writer)) {
+    if (commit(slot, &writer))
         slot->events++;
-    } else {
-        slot->dropped_events++;
-        say_dropped(slot, "events");
-    }
+    else
+        clew__record_drop_event(slot);
 }
 
 void clew__record_link(struct clew__slot *slot, const clew_span_context *context,
@@ -578,8 +595,12 @@ void clew__record_end_time(struct clew__slot *slot, uint64_t end_unix_nano) {
 
 void clew__record_seal(struct clew__slot *slot) {
     uint8_t *at = slot->body + slot->size;
-    if (__builtin_expect((slot->dropped_attributes | slot->dropped_events | slot->dropped_links) == 0, 1))
+    if (__builtin_expect(
+            (slot->dropped_attributes | slot->dropped_events | slot->dropped_links | slot->open_waits) == 0,
+            1))
         return;
+    if (slot->open_waits)
+        clew__waits_seal(slot);
     if (slot->dropped_attributes) {
         at = clew__put_tag(at, CLEW__SPAN_DROPPED_ATTRIBUTES, CLEW__WIRE_VARINT);
         at = clew__put_varint(at, slot->dropped_attributes);

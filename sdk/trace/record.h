@@ -20,6 +20,10 @@ void clew__record_value(struct clew__slot *slot, const char *key, size_t key_siz
 void clew__record_attributes(struct clew__slot *slot, const clew_attribute *attributes, size_t count);
 void clew__record_event(struct clew__slot *slot, const char *name, size_t name_size, uint64_t time_unix_nano,
                         const clew_attribute *attributes, size_t count);
+/* `size` bytes for an event that the caller writes, all of them: returns where they start in the body; 0, and
+ * counted as dropped, past a limit. */
+uint32_t clew__record_blank_event(struct clew__slot *slot, uint32_t size);
+void clew__record_drop_event(struct clew__slot *slot);
 void clew__record_link(struct clew__slot *slot, const clew_span_context *context,
                        const clew_attribute *attributes, size_t count);
 void clew__record_status(struct clew__slot *slot, clew_status status, const char *description, size_t size);

@@ -68,6 +68,7 @@ struct clew__slot {
     uint32_t status_at, status_size; /* likewise; size 0: none */
     uint32_t events, links;
     uint32_t dropped_attributes, dropped_events, dropped_links;
+    uint32_t open_waits; /* where in the body the one starts that all others are found from; 0: none */
     const clew_tracestate *tracestate; /* a reference */
     struct clew__slot *next_free;
     _Atomic(struct clew__thread *) ender; /* while ending: who may still set */

@@ -6,6 +6,7 @@
 #include "sdk/base/lock.h"
 #include "sdk/context/context.h"
 #include "sdk/trace/record.h"
+#include "sdk/trace/wait.h"
 
 #include <clew/extend.h>
 
@@ -195,6 +196,35 @@ void clew_abi_span_add_event(uint64_t ref, const char *name, size_t name_size, u
         return;
     clew__record_event(hold.slot, name, name_size, time_unix_nano ? time_unix_nano : now_of(hold.slot),
                        attributes, attribute_count);
+    release(ref, &hold);
+}
+
+/* Whether an id is that of a span; counted like the null span otherwise. */
+static bool is_target(const uint8_t span_id[8]) {
+    static const uint8_t none[8];
+    if (memcmp(span_id, none, sizeof none) != 0)
+        return true;
+    atomic_fetch_add_explicit(&null_spans, 1, memory_order_relaxed);
+    return false;
+}
+
+void clew_abi_wait_begin(uint64_t ref, const uint8_t target_span_id[8]) {
+    struct hold hold;
+    if (!acquire(ref, &hold))
+        return;
+    if (is_target(target_span_id))
+        clew__wait_begin(hold.slot, target_span_id, now_of(hold.slot));
+    release(ref, &hold);
+}
+
+/* Where events were dropped the begin may have been one of them: then its end is no mistake. */
+void clew_abi_wait_end(uint64_t ref, const uint8_t target_span_id[8]) {
+    struct hold hold;
+    if (!acquire(ref, &hold))
+        return;
+    if (is_target(target_span_id) && !clew__wait_end(hold.slot, target_span_id, now_of(hold.slot)) &&
+        hold.slot->dropped_events == 0)
+        atomic_fetch_add_explicit(&stale_spans, 1, memory_order_relaxed);
     release(ref, &hold);
 }
 

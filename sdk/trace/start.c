@@ -231,7 +231,7 @@ static bool be_born(struct birth *birth, struct clew_tracer *tracer) {
     slot->said_dropped = slot->is_starved = false;
     slot->attribute_limit = birth->provider->limits.attribute_count;
     slot->events = slot->links = 0;
-    slot->dropped_attributes = slot->dropped_events = slot->dropped_links = 0;
+    slot->dropped_attributes = slot->dropped_events = slot->dropped_links = slot->open_waits = 0;
     if (recording) {
         uint64_t start = read_clock(birth, slot);
         if (!clew__record_begin(slot, birth->span, birth->trace_flags,

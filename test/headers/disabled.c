@@ -23,6 +23,8 @@ static void scoped(void) {
     clew_set(client, "order.big", (unsigned long long)number());
     clew_set(rich, "order.paid", (bool)(number() != 0));
     CLEW_EVENT(rich, "retry", CLEW_KV("attempt", 2), CLEW_KV("why", "busy"));
+    CLEW_WAIT(client, rich);
+    CLEW_WAIT(client, (number(), plain));
     clew_error(client, "timeout", "no reply in %d ms", number());
 }
 
@@ -44,6 +46,8 @@ static void functions(void) {
     clew_span_set_attributes(span, NULL, (size_t)number());
     clew_span_add_event(span, text(), NULL, 0, 0);
     clew_span_add_link(span, NULL, NULL, (size_t)number());
+    clew_wait_begin(span, (number(), span));
+    clew_wait_end(span, (number(), span));
     clew_span_set_status(span, CLEW_STATUS_ERROR, text());
     clew_span_update_name(span, text());
     clew_span_set_error(span, "timeout", text());

@@ -41,6 +41,8 @@ static void on_alarm(int number) {
     clew_span_set_string(span, "key", "a value that is rather long, so that it takes the slow way");
     clew_span_set_int(victim, "from.handler", 1);
     clew_span_add_event(victim, "event", NULL, 0, 0);
+    clew_wait_begin(victim, span);
+    clew_wait_end(victim, span);
     clew_token token = clew_span_attach(span);
     clew_span_end(start_in_handler("child in the handler"));
     clew_carrier carrier = {.set = take_header};
@@ -221,6 +223,7 @@ static void expect_errno(const char *operation) {
 static void every_setter(clew_span span) {
     static char large[4000];
     const clew_attribute list[] = {CLEW_KV("a", 1), CLEW_KV("b", "two"), CLEW_KV("c", 3.0)};
+    const clew_span target = {.span_id = {1}};
     clew_span_context other = {.trace_flags = 1};
     memset(other.trace_id, 7, sizeof other.trace_id);
     memset(other.span_id, 7, sizeof other.span_id);
@@ -239,6 +242,8 @@ static void every_setter(clew_span span) {
     KEEPS_ERRNO(clew_span_set_attributes(span, list, 3));
     KEEPS_ERRNO(clew_span_add_event(span, "event", list, 3, 0));
     KEEPS_ERRNO(clew_span_add_link(span, &other, list, 3));
+    KEEPS_ERRNO(clew_wait_begin(span, target));
+    KEEPS_ERRNO(clew_wait_end(span, target));
     KEEPS_ERRNO(clew_span_set_status(span, CLEW_STATUS_ERROR, "description"));
     KEEPS_ERRNO(clew_span_update_name(span, "another name"));
     KEEPS_ERRNO(clew_span_record_exception(span, "type", "message", large, list, 3));

@@ -380,6 +380,11 @@ Test(span, errno_is_left_alone_by_every_operation) {
     KEEPS_ERRNO(clew_span_add_event(span, "e", &attribute, 1, 0));
     KEEPS_ERRNO(clew_span_add_event(dropping, "e", &attribute, 1, 0));
     KEEPS_ERRNO(clew_span_add_link(span, &other, NULL, 0));
+    KEEPS_ERRNO(clew_wait_begin(span, dropping));
+    KEEPS_ERRNO(clew_wait_begin(dropping, span));
+    KEEPS_ERRNO(clew_wait_end(span, dropping));
+    KEEPS_ERRNO(clew_wait_end(span, dropping));
+    KEEPS_ERRNO(clew_wait_end(span, none));
     KEEPS_ERRNO(clew_span_set_status(span, CLEW_STATUS_ERROR, "d"));
     KEEPS_ERRNO(clew_span_update_name(span, "n"));
     KEEPS_ERRNO(clew_span_record_exception(span, "a", "b", "c", NULL, 0));
