@@ -9,51 +9,75 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One agent at work, in a thread of its own. */
+/* One agent at work, in a thread of its own. The planner starts the span, so that it can say that it waits
+ * for it; the thread ends it. */
 struct errand {
     const char *agent;
     const char *url_variable;
     const char *question;
-    clew_context *context; /* the planner's, handed over with one reference */
+    clew_span span;
+    clew_context *context; /* the planner's with that span, handed over with one reference */
     pthread_t thread;
     struct http_answer answer;
 };
 
-static int invoke_agent(const char *agent, const char *url, const char *question,
-                        struct http_answer *answer) {
+static clew_span start_invocation(const char *agent) {
+    const clew_attribute attributes[] = {CLEW_KV("gen_ai.operation.name", "invoke_agent"),
+                                         CLEW_KV("gen_ai.agent.name", agent)};
     char name[64];
     snprintf(name, sizeof name, "invoke_agent %s", agent);
-    CLEW_SPAN_WITH(span, name, CLEW_CLIENT, CLEW_KV("gen_ai.operation.name", "invoke_agent"),
-                   CLEW_KV("gen_ai.agent.name", agent));
+    return clew_span_start(NULL, name,
+                           &(clew_span_options){.struct_size = sizeof(clew_span_options),
+                                                .kind = CLEW_CLIENT,
+                                                .attributes = attributes,
+                                                .attribute_count = 2});
+}
+
+/* The span is current; it ends here. */
+static int finish_invocation(clew_span span, const char *url, const char *question,
+                             struct http_answer *answer) {
     int status = http_post(url, question, answer);
     if (status != 200)
         clew_error(span, "agent_failed", "%s", answer->text);
+    clew_span_end(span);
     return status;
 }
 
 static void *run_errand(void *argument) {
     struct errand *errand = argument;
     clew_token token = clew_context_attach(errand->context);
-    invoke_agent(errand->agent, agent_url(errand->url_variable), errand->question, &errand->answer);
+    finish_invocation(errand->span, agent_url(errand->url_variable), errand->question, &errand->answer);
     clew_context_detach(token);
     clew_context_unref(errand->context);
     return NULL;
 }
 
+static bool start_errand(struct errand *errand) {
+    clew_context *planner = clew_context_current();
+    errand->span = start_invocation(errand->agent);
+    errand->context = clew_context_with_span(planner, errand->span);
+    clew_context_unref(planner);
+    if (pthread_create(&errand->thread, NULL, run_errand, errand) == 0)
+        return true;
+    clew_error(errand->span, "agent_failed", "no thread");
+    clew_span_end(errand->span);
+    clew_context_unref(errand->context);
+    return false;
+}
+
 /* Runs all errands at once and waits for them. False when one of them did not start or has no result. */
 static bool run_errands(struct errand *errands, int count) {
-    bool succeeded = true;
+    clew_span span = clew_current_span();
+    bool succeeded;
     int started = 0;
-    for (; started < count; started++) {
-        errands[started].context = clew_context_current();
-        if (pthread_create(&errands[started].thread, NULL, run_errand, &errands[started]) != 0) {
-            clew_context_unref(errands[started].context);
-            succeeded = false;
-            break;
-        }
-    }
+    while (started < count && start_errand(&errands[started]))
+        started++;
+    succeeded = started == count;
+    for (int i = 0; i < started; i++)
+        clew_wait_begin(span, errands[i].span);
     for (int i = 0; i < started; i++) {
         pthread_join(errands[i].thread, NULL);
+        clew_wait_end(span, errands[i].span);
         if (errands[i].answer.status != 200) {
             fprintf(stderr, "%s: %s\n", errands[i].agent, errands[i].answer.text);
             succeeded = false;
@@ -67,7 +91,11 @@ static bool summarize(const struct errand *errands, struct http_answer *answer) 
     char results[HTTP_TEXT_SIZE];
     snprintf(results, sizeof results, "%s %.1500s\n%s %.1500s\n", errands[0].answer.traceparent,
              errands[0].answer.text, errands[1].answer.traceparent, errands[1].answer.text);
-    return invoke_agent("summarizer", agent_url("SUMMARIZER_URL"), results, answer) == 200;
+    clew_span span = start_invocation("summarizer");
+    clew_token token = clew_span_attach(span);
+    int status = finish_invocation(span, agent_url("SUMMARIZER_URL"), results, answer);
+    clew_context_detach(token);
+    return status == 200;
 }
 
 /* NULL, and the answer; or what did not work. */
