@@ -56,19 +56,6 @@ typedef struct clew_profile_stats {
 
 CLEW_API clew_profile_stats clew_profile_get_stats(const clew_profile *profile);
 
-/** The operations of roots, by time, the most first. False beyond the last. */
-typedef struct clew_profile_root {
-    clew_frame_kind kind; /**< SPAN, MISSING, TRACE or OTHER */
-    clew_span_kind span_kind;
-    clew_text service, operation; /**< valid as long as the profile */
-    uint64_t count;
-    uint64_t duration; /**< sum */
-    uint64_t max;
-} clew_profile_root;
-
-CLEW_API size_t clew_profile_root_count(const clew_profile *profile);
-CLEW_API bool clew_profile_root_at(const clew_profile *profile, size_t index, clew_profile_root *out);
-
 /** Which roots to look at. All zero: all of them. */
 typedef struct clew_profile_window {
     uint32_t struct_size;
@@ -97,7 +84,7 @@ typedef struct clew_profile_node {
     uint64_t critical;            /**< on the path, in itself and all below it: of a root its duration */
     uint64_t edge_gap;            /**< of that in edge gaps directly below it */
     uint64_t max;                 /**< the longest */
-    int64_t offset;               /**< mean time from its parent's start to its own */
+    uint64_t offset;              /**< mean time from its parent's start to its own */
     uint32_t exemplar_count;
     clew_exemplar exemplars[CLEW_EXEMPLAR_MAX];
 } clew_profile_node;
@@ -119,16 +106,17 @@ typedef struct clew_profile_frame {
     clew_exemplar exemplars[CLEW_EXEMPLAR_MAX];
 } clew_profile_frame;
 
-/** What a window shows. Texts are valid as long as the view, exemplars too. */
+/** What a window shows. All of it is valid as long as the view, which keeps nothing of the profile. */
 typedef struct clew_profile_view {
-    /** Every parent before its children; siblings by critical time, the most first, then by name. The
-     * critical_self of all sum to `total` exactly. */
+    /** Every parent before its children, the roots' operations at the top; siblings by critical time, the
+     * most first, then by name. The critical_self of all sum to `total` exactly. */
     const clew_profile_node *nodes;
     uint32_t node_count;
     const clew_profile_frame *frames; /**< by critical_self, the most first, then by name */
     uint32_t frame_count;
-    uint64_t roots; /**< requests */
+    uint64_t roots; /**< requests, those that a bound of the window cuts included */
     uint64_t total; /**< nanoseconds of all their paths */
+    uint64_t mean;  /**< nanoseconds of one request, rounded down */
 } clew_profile_view;
 
 /** NULL window: everything. NULL when memory runs out. */
