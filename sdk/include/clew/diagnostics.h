@@ -103,7 +103,7 @@ typedef struct clew_stats_data {
 
     /* The process: calls that did nothing. */
     uint64_t null_spans;  /**< operations on the null span */
-    uint64_t stale_spans; /**< operations on ended spans */
+    uint64_t stale_spans; /**< operations on ended spans, and ends of waits that are not open */
     uint64_t bad_tokens;  /**< detach of a foreign or stale token */
     uint64_t reentrant;   /**< calls from a signal handler that interrupted Clew, or from a raw clone */
 

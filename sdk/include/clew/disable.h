@@ -71,6 +71,8 @@ static inline clew_delivery clew_delivery_none(void) {
 #define clew_span_set_unsigned(...) CLEW_VOID_(clew_span_set_unsigned(__VA_ARGS__))
 #define clew_span_add_event(...) CLEW_VOID_(clew_span_add_event(__VA_ARGS__))
 #define clew_span_add_link(...) CLEW_VOID_(clew_span_add_link(__VA_ARGS__))
+#define clew_wait_begin(...) CLEW_VOID_(clew_wait_begin(__VA_ARGS__))
+#define clew_wait_end(...) CLEW_VOID_(clew_wait_end(__VA_ARGS__))
 #define clew_span_set_status(...) CLEW_VOID_(clew_span_set_status(__VA_ARGS__))
 #define clew_span_update_name(...) CLEW_VOID_(clew_span_update_name(__VA_ARGS__))
 #define clew_span_record_exception(...) CLEW_VOID_(clew_span_record_exception(__VA_ARGS__))

@@ -141,6 +141,33 @@ static inline clew_value clew_value_of_value(clew_value v) {
                             sizeof clew_event_attributes_ / sizeof clew_event_attributes_[0], 0);            \
     } while (0)
 
+/* ---- scoped waits ---- */
+
+typedef struct clew_wait {
+    clew_span span, target;
+} clew_wait;
+static inline clew_wait clew_wait_enter(clew_span span, clew_span target) {
+    clew_wait wait;
+    wait.span = span;
+    wait.target = target;
+    clew_wait_begin(span, target);
+    return wait;
+}
+static inline void clew_wait_leave(clew_wait *wait) {
+    clew_wait_end(wait->span, wait->target);
+}
+
+/** CLEW_WAIT(span, target): `span` waits for `target` until the block is left in whichever way. At most one a
+ * line. longjmp() and pthread_exit() out of the block leave the wait open. */
+#ifdef CLEW_DISABLE
+#define CLEW_WAIT(span, target) ((void)(0 ? ((void)clew_wait_enter(span, target), 0) : 0))
+#else
+#define CLEW_WAIT(span, target)                                                                              \
+    clew_wait CLEW_WAIT_NAME_(__LINE__) CLEW_CLEANUP(clew_wait_leave) = clew_wait_enter(span, target)
+#endif
+#define CLEW_WAIT_NAME_(line) CLEW_WAIT_PASTE_(line)
+#define CLEW_WAIT_PASTE_(line) clew_wait_of_line_##line
+
 /* ---- scoped spans ---- */
 
 static inline clew_scope clew_scope_enter_kind(clew_tracer *tracer, const char *name, int kind,

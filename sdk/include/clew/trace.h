@@ -112,6 +112,8 @@ CLEW_API void clew_abi_span_add_event(uint64_t ref, const char *name, size_t nam
                                       size_t attribute_count);
 CLEW_API void clew_abi_span_add_link(uint64_t ref, const clew_span_context *context,
                                      const clew_attribute *attributes, size_t attribute_count);
+CLEW_API void clew_abi_wait_begin(uint64_t ref, const uint8_t target_span_id[8]);
+CLEW_API void clew_abi_wait_end(uint64_t ref, const uint8_t target_span_id[8]);
 CLEW_API void clew_abi_span_set_status(uint64_t ref, clew_status status, const char *description,
                                        size_t size);
 CLEW_API void clew_abi_span_update_name(uint64_t ref, const char *name, size_t size);
@@ -223,6 +225,28 @@ static inline void clew_span_record_exception(clew_span span, const char *type, 
                                               size_t attribute_count) {
     if (clew_abi_speaks(span.ref))
         clew_abi_span_record_exception(span.ref, type, message, stacktrace, attributes, attribute_count);
+}
+
+/* Waits: what a span says about standing still, so that nobody who reads the trace has to guess it. Each is
+ * one event, `clew.wait`, at the time of the begin, with the attributes `clew.wait.span_id` (16 hexadecimal
+ * digits) and `clew.wait.duration_nano` (ns). Of the span that is waited for only the ids are read: it may
+ * have ended already, be unsampled, or be that of another process (a clew_span that is zero but for the ids
+ * of its span context). It should be of the same trace. A null `target` does nothing and is counted. */
+
+/** From now on `span` waits for `target`. Several waits may be open at once, also for one target; who waits
+ * until all of several are done begins all these waits first. Past the event limit a wait is dropped and
+ * counted; likewise where limits leave an event fewer than two attributes, or texts fewer than 16 characters.
+ */
+static inline void clew_wait_begin(clew_span span, clew_span target) {
+    if (clew_abi_speaks(span.ref))
+        clew_abi_wait_begin(span.ref, target.span_id);
+}
+/** `span` goes on: ends its open wait for `target`, of several the one that began last. Without one it does
+ * nothing and is counted. A wait that is never ended has the duration 0, which says: until the end of `span`.
+ */
+static inline void clew_wait_end(clew_span span, clew_span target) {
+    if (clew_abi_speaks(span.ref))
+        clew_abi_wait_end(span.ref, target.span_id);
 }
 
 /* Standard values of `error.type` that tell a timeout and a cancellation from other failures. */
