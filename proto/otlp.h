@@ -123,6 +123,11 @@ enum {
 #define CLEW__FLAGS_HAS_IS_REMOTE 0x100u
 #define CLEW__FLAGS_IS_REMOTE 0x200u
 
+/* String attributes of a span whose ids were no hexadecimal numbers in the file that it came from: their
+ * texts. */
+#define CLEW__ATTRIBUTE_SPAN_ID "clew.span_id"
+#define CLEW__ATTRIBUTE_TRACE_ID "clew.trace_id"
+
 /* A value as read. For a string or bytes `bytes` is the content; for an array or a map the nested message. */
 struct clew__any {
     uint32_t kind;   /* CLEW__ANY_…, 0 for an empty value */

@@ -102,24 +102,33 @@ struct clew_trace {
  * suffix. Below, at or above zero. */
 int clew__node_compare_ids(const struct clew_trace *trace, uint32_t a, uint32_t b);
 
-/* Reads all spans of checked OTLP bytes into `take`, which says to which trace's records a span belongs
- * (NULL: drop it). In decode.c. */
+/* Reads all spans of checked OTLP bytes, each into the records of its trace. In decode.c. */
 struct clew__decode_sink {
-    struct clew__records *(*records_of)(void *user, const uint8_t trace_id[16]);
-    void (*added)(void *user, struct clew__records *records); /* after each span */
-    void (*dropped)(void *user, bool is_malformed);           /* no ids; or no memory */
+    /* Where a span of `size` bytes belongs; NULL leaves it out, counted by whoever says so. May sweep the
+     * texts, but not those of what was added. */
+    struct clew__records *(*records_of)(void *user, const uint8_t trace_id[16], size_t size);
+    /* Records are about to grow by so many bytes; false leaves the span out. NULL: they may. */
+    bool (*room)(void *user, size_t bytes);
+    void (*added)(void *user, struct clew__records *records); /* after each span: the last record; or NULL */
+    void (*dropped)(void *user, bool is_malformed);           /* no ids; or no memory; or NULL */
     void *user;
 };
 void clew__decode_traces(struct clew__texts *texts, clew_bytes traces, const struct clew__decode_sink *sink);
 void clew__decode_span(struct clew__texts *texts, const clew_span_view *span,
                        const struct clew__decode_sink *sink);
 void clew__records_fini(struct clew__records *records);
+/* Memory behind the records. */
+size_t clew__records_bytes(const struct clew__records *records);
 
 /* Stage 0: makes the trace of what came: duplicates out, ids told apart, times repaired, parents found. The
- * same for any order of records. Borrows `texts` and `source`. NULL when memory runs out. In normalize.c. */
+ * same for any order of records. A span that has not ended is a duplicate of itself when it has. One orphan
+ * is a root; several that name the same parent get a phantom above them. Borrows `texts` and `source`. NULL
+ * when memory runs out. In normalize.c. */
 struct clew_trace *clew__normalize(const struct clew__texts *texts, const struct clew__records *source);
 void clew__trace_free(struct clew_trace *trace);
-/* Orders children and roots anew, after times were corrected. */
-void clew__trace_reorder(struct clew_trace *trace);
+/* Memory that it holds. */
+size_t clew__trace_bytes(const struct clew_trace *trace);
+/* Orders children and roots anew, after times were corrected. False, and as it was, when memory runs out. */
+bool clew__trace_reorder(struct clew_trace *trace);
 
 #endif
