@@ -105,18 +105,30 @@ size_t clew__sketch_memory(const struct clew__sketch *sketch) {
 
 /* ---- adding ---- */
 
-/* The position of the first cell whose index is not less. */
+/* The position of the first cell whose index is not less. Cells between the first and the last that are not
+ * there bound how far it can be from where it would be if all were: where values are dense, little is left to
+ * search. */
 static size_t find(const struct clew__sketch *sketch, uint16_t index) {
-    size_t left = sketch->used;
-    if (left == 0)
+    if (sketch->used == 0)
         return 0;
-    const uint16_t *indices = clew__sketch_indices(sketch), *at = indices;
-    while (left > 1) {
-        size_t half = left / 2;
-        at += at[half - 1] < index ? half : 0;
-        left -= half;
+    const uint16_t *indices = clew__sketch_indices(sketch);
+    size_t last = sketch->used - 1u, from_first, from_last;
+    if (index <= indices[0])
+        return 0;
+    if (index > indices[last])
+        return sketch->used;
+    from_first = (size_t)(index - indices[0]);
+    from_last = (size_t)(indices[last] - index);
+    size_t low = from_last < last ? last - from_last : 0;
+    size_t high = from_first < last ? from_first : last;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        /* Both without a branch: which one it is nobody can foresee. */
+        bool less = indices[middle] < index;
+        low = less ? middle + 1 : low;
+        high = less ? high : middle;
     }
-    return (size_t)(at - indices) + (*at < index);
+    return low;
 }
 
 /* A new cell in its place, or false. */
