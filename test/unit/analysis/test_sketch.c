@@ -4,6 +4,7 @@
 
 #include "test/support.h"
 #include "test/unit/analysis/random.h"
+#include "test/unit/analysis/scarce.h"
 
 #include <clew/extend.h>
 
@@ -615,38 +616,15 @@ Test(sketch, bytes_that_contradict_themselves_are_refused) {
 
 /* ---- no memory ---- */
 
-static int allowed;
-
-static void *scarce_allocate(void *user, size_t size) {
-    (void)user;
-    return allowed-- > 0 ? malloc(size) : NULL;
-}
-
-static void *scarce_reallocate(void *user, void *block, size_t size) {
-    (void)user;
-    return allowed-- > 0 ? realloc(block, size) : NULL;
-}
-
-static void scarce_release(void *user, void *block) {
-    (void)user;
-    free(block);
-}
-
-static void make_memory_scarce(void) {
-    clew_allocator scarce = {
-        .allocate = scarce_allocate, .reallocate = scarce_reallocate, .release = scarce_release};
-    cr_assert_eq(clew_set_allocator(&scarce), CLEW_OK);
-}
-
 Test(sketch, without_memory_nothing_changes, .init = make_memory_scarce) {
     struct clew__sketch sketch = {0}, other = {0}, before;
-    allowed = 1000;
+    allocations_left = 1000;
     for (uint64_t i = 1; sketch.used < sketch.capacity || i < 3; i++)
         clew_sketch_add(&sketch, i * 1000, 1);
     for (uint64_t i = 1; i < 30; i++)
         clew_sketch_add(&other, i * 1000000, 1);
     before = sketch;
-    allowed = 0;
+    allocations_left = 0;
     cr_assert_eq(clew_sketch_add(&sketch, UINT64_C(1) << 50, 1), CLEW_ENOMEM);
     cr_assert_eq(clew_sketch_add_weighted(&sketch, 1000, 3), CLEW_ENOMEM);
     cr_assert_eq(clew_sketch_merge(&sketch, &other), CLEW_ENOMEM);
@@ -662,12 +640,12 @@ Test(sketch, without_memory_nothing_changes, .init = make_memory_scarce) {
 }
 
 Test(sketch, decoding_survives_every_failed_allocation, .init = make_memory_scarce) {
-    allowed = 100;
+    allocations_left = 100;
     clew_sketch *sketch = sketch_of((uint64_t[]){1, 20, 300}, 3), *decoded = NULL;
     size_t size;
     uint8_t *bytes = clew_sketch_encode(sketch, &size);
     for (int permitted = 0; permitted < 2; permitted++) {
-        allowed = permitted;
+        allocations_left = permitted;
         cr_assert_eq(clew_sketch_decode(bytes, size, &decoded), CLEW_ENOMEM);
         cr_assert_null(decoded);
     }
