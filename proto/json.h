@@ -25,10 +25,13 @@ struct clew__json_fault {
 /* Reads one JSON object of TracesData at the front of `text` (white space before it is taken too) and appends
  * it to `writer` as wire bytes that clew__wire_check_traces passes. Unknown members are passed over, null
  * stands for an absent member, 64-bit integers may be numbers and 32-bit ones strings, enums may be names,
- * hex ids may be of either case, invalid UTF-8 becomes U+FFFD. Limits: 64 levels of nested values, 128 levels
- * in what is passed over. Returns how many bytes it took; or 0 and the fault, with nothing appended:
+ * hex ids may be of either case, invalid UTF-8 becomes U+FFFD. Limits: 64 levels of nested values, 4096
+ * levels in what is passed over. Returns how many bytes it took; or 0 and the fault, with nothing appended:
  * malformed text, a wrong type, a number out of range, an id of a wrong length, `writer->failed`. */
 size_t clew__json_read_traces(struct clew__writer *writer, const char *text, size_t size,
                               struct clew__json_fault *fault);
+/* The same for one element of the list `resourceSpans`, which becomes a TracesData of its own. */
+size_t clew__json_read_resource_spans(struct clew__writer *writer, const char *text, size_t size,
+                                      struct clew__json_fault *fault);
 
 #endif

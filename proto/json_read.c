@@ -5,17 +5,12 @@
  * reader. */
 #include "proto/json.h"
 
-#include <errno.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 
-#include "proto/json_token.h"
+#include "proto/json_scalar.h"
+#include "proto/otlp.h"
 #include "proto/schema.h"
-#include "proto/utf8.h"
 
-/* Longer than any number that means more digits than a double has. */
-#define NUMBER_MAX 512
 /* Room for the longest name of a member and of an enum value, and for a trace id in hex. */
 #define WORD_MAX 40
 /* Every message may be within an object and a list. */
@@ -23,7 +18,7 @@
 
 /* An object or a list that is open. */
 struct frame {
-    size_t begun;                    /* of an object that has a wire tag */
+    size_t begun;                    /* of an object that is a member; 0: of none */
     const struct clew__member *list; /* what the elements of a list are; NULL: an object */
     enum clew__message message;      /* of the object, or that the list is in */
     bool started;                    /* has an element */
@@ -48,94 +43,12 @@ static uint32_t field_of(enum clew__message message, const struct clew__member *
     return (uint32_t)(member - clew__schema[message]);
 }
 
-static void write_text_part(struct clew__writer *writer, const char *part, size_t size) {
-    size_t repaired;
-    if (clew__utf8_valid(part, size)) {
-        clew__write_raw(writer, part, size);
-        return;
-    }
-    repaired = clew__utf8_repair(part, size, NULL);
-    if (!clew__writer_reserve(writer, repaired))
-        return;
-    clew__utf8_repair(part, size, (char *)writer->data + writer->size);
-    writer->size += repaired;
-}
-
 static bool read_text(struct reader *reader, const struct target *target) {
-    struct clew__writer *writer = reader->writer;
-    size_t before = writer->size, begun, content, size;
-    const char *part;
-    if (!clew__json_accept(&reader->in, '"'))
-        return clew__json_unexpected(&reader->in, "a string is wanted");
-    begun = clew__write_begin(writer, target->field);
-    content = writer->size;
-    while (clew__json_next_part(&reader->in, &part, &size))
-        write_text_part(writer, part, size);
-    if (reader->in.reason)
+    struct clew__json_string string;
+    if (!clew__json_take_string(&reader->in, &string))
         return false;
-    clew__write_end(writer, begun);
-    if (writer->size == content && !target->keeps_zero && !writer->failed)
-        writer->size = before;
-    return true;
-}
-
-/* Base64 as it comes, in both alphabets, with padding or without. */
-struct base64 {
-    uint32_t bits;
-    unsigned digits, padding;
-};
-
-static int base64_value(char c) {
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    if (c == '+' || c == '-')
-        return 62;
-    return c == '/' || c == '_' ? 63 : -1;
-}
-
-static bool write_base64_part(struct clew__writer *writer, struct base64 *state, const char *part,
-                              size_t size) {
-    for (size_t i = 0; i < size; i++) {
-        int value = base64_value(part[i]);
-        uint8_t byte;
-        if (part[i] == '=') {
-            state->padding++;
-            continue;
-        }
-        if (value < 0 || state->padding > 0)
-            return false;
-        state->bits = state->bits << 6 | (uint32_t)value;
-        if (state->digits++ % 4 == 0)
-            continue;
-        /* The second, third and fourth digit of a group complete a byte each, with 4, 2 and no bits left
-         * over. */
-        byte = (uint8_t)(state->bits >> (2 * (3 - (state->digits - 1) % 4)));
-        clew__write_raw(writer, &byte, 1);
-    }
-    return true;
-}
-
-static bool read_bytes(struct reader *reader, const struct target *target) {
-    struct base64 state = {0};
-    const char *part;
-    size_t size, begun, start = reader->in.at;
-    if (!clew__json_accept(&reader->in, '"'))
-        return clew__json_unexpected(&reader->in, "a string is wanted");
-    begun = clew__write_begin(reader->writer, target->field);
-    while (clew__json_next_part(&reader->in, &part, &size)) {
-        if (!write_base64_part(reader->writer, &state, part, size))
-            return clew__json_fail(&reader->in, start, "bad base64");
-    }
-    if (reader->in.reason)
-        return false;
-    if (state.digits % 4 == 1 || (state.padding > 0 && (state.digits + state.padding) % 4 != 0) ||
-        state.padding > 2)
-        return clew__json_fail(&reader->in, start, "bad base64");
-    clew__write_end(reader->writer, begun);
+    if (string.size > 0 || target->keeps_zero)
+        clew__json_write_string(reader->writer, target->field, &string);
     return true;
 }
 
@@ -167,71 +80,6 @@ static bool read_bool(struct reader *reader, const struct target *target) {
     if (value || target->keeps_zero)
         clew__write_varint(reader->writer, target->field, value);
     return true;
-}
-
-/* The text of a number, or of a string that stands for one, into `out`. */
-static bool take_number(struct reader *reader, char out[NUMBER_MAX], size_t *size) {
-    size_t start = reader->in.at;
-    if (clew__json_peek(&reader->in) == '"')
-        return clew__json_take_word(&reader->in, out, NUMBER_MAX, size) &&
-               (*size <= NUMBER_MAX || clew__json_fail(&reader->in, start, "a number has too many digits"));
-    if (!clew__json_skip_number(&reader->in))
-        return false;
-    *size = reader->in.at - start;
-    if (*size > NUMBER_MAX)
-        return clew__json_fail(&reader->in, start, "a number has too many digits");
-    memcpy(out, reader->in.text + start, *size);
-    return true;
-}
-
-/* strtod for a JSON number, whatever decimal point the host's locale has. */
-static double to_double(const char *text, size_t size) {
-    char point[16], local[NUMBER_MAX + sizeof point];
-    const char *dot = memchr(text, '.', size);
-    size_t used = dot ? (size_t)(dot - text) : size;
-    double value;
-    int saved_errno = errno;
-    memcpy(local, text, used);
-    if (dot) {
-        /* "0.5" between whose digits stands the point. */
-        int length = snprintf(point, sizeof point, "%.1f", 0.5);
-        size_t point_size = length > 2 && (size_t)length < sizeof point ? (size_t)length - 2 : 0;
-        memcpy(local + used, point + 1, point_size);
-        memcpy(local + used + point_size, dot + 1, size - used - 1);
-        used = size - 1 + point_size;
-    }
-    local[used] = 0;
-    value = strtod(local, NULL);
-    errno = saved_errno;
-    return value;
-}
-
-struct integer {
-    bool negative;
-    uint64_t magnitude;
-};
-
-/* An integer as JSON may write it, also as 1.0 or 1e3. */
-static bool to_integer(const char *text, size_t size, struct integer *out) {
-    size_t at = size > 0 && text[0] == '-';
-    double value;
-    out->negative = at == 1;
-    out->magnitude = 0;
-    if (size == 0 || clew__json_number_size(text, size) != size)
-        return false;
-    for (; at < size && text[at] >= '0' && text[at] <= '9'; at++) {
-        uint64_t digit = (uint64_t)(text[at] - '0');
-        if (out->magnitude > (UINT64_MAX - digit) / 10)
-            return false;
-        out->magnitude = out->magnitude * 10 + digit;
-    }
-    if (at == size)
-        return true;
-    value = fabs(to_double(text, size));
-    if (!(value < 0x1p64))
-        return false;
-    out->magnitude = (uint64_t)value;
-    return (double)out->magnitude == value;
 }
 
 /* The largest magnitude that a kind takes. */
@@ -267,17 +115,18 @@ static int enum_number(enum clew__kind kind, const char *name, size_t size) {
 
 static bool read_integer(struct reader *reader, const struct target *target) {
     enum clew__kind kind = (enum clew__kind)target->member->kind;
-    char text[NUMBER_MAX];
-    struct integer integer;
+    char text[CLEW__JSON_NUMBER_MAX];
+    struct clew__json_integer integer;
     uint64_t value;
     size_t size, start = reader->in.at;
     int named;
-    if (!take_number(reader, text, &size))
+    if (!clew__json_take_number(&reader->in, text, &size))
         return false;
     named = enum_number(kind, text, size);
     if (named >= 0)
-        integer = (struct integer){false, (uint64_t)named};
-    else if (!to_integer(text, size, &integer) || integer.magnitude > integer_limit(kind, integer.negative))
+        integer = (struct clew__json_integer){false, (uint64_t)named};
+    else if (!clew__json_to_integer(text, size, &integer) ||
+             integer.magnitude > integer_limit(kind, integer.negative))
         return clew__json_fail(&reader->in, start, "not an integer, or out of range");
     value = integer.negative ? 0 - integer.magnitude : integer.magnitude;
     if (value == 0 && !target->keeps_zero)
@@ -296,11 +145,11 @@ static bool word_is(const char *word, size_t size, const char *text) {
 }
 
 static bool read_double(struct reader *reader, const struct target *target) {
-    char text[NUMBER_MAX];
+    char text[CLEW__JSON_NUMBER_MAX];
     size_t size, start = reader->in.at;
     double value;
     uint64_t bits;
-    if (!take_number(reader, text, &size))
+    if (!clew__json_take_number(&reader->in, text, &size))
         return false;
     if (word_is(text, size, "NaN")) {
         value = (double)NAN;
@@ -311,7 +160,7 @@ static bool read_double(struct reader *reader, const struct target *target) {
     } else {
         if (size == 0 || clew__json_number_size(text, size) != size)
             return clew__json_fail(&reader->in, start, "not a number");
-        value = to_double(text, size);
+        value = clew__json_to_double(text, size);
         if (isinf(value))
             return clew__json_fail(&reader->in, start, "a number out of range");
     }
@@ -325,7 +174,7 @@ static bool read_scalar(struct reader *reader, const struct target *target) {
     case CLEW__KIND_TEXT:
         return read_text(reader, target);
     case CLEW__KIND_BYTES:
-        return read_bytes(reader, target);
+        return clew__json_write_base64(&reader->in, reader->writer, target->field);
     case CLEW__KIND_TRACE_ID:
     case CLEW__KIND_SPAN_ID:
     case CLEW__KIND_TRACE_ID_OR_EMPTY:
@@ -363,7 +212,7 @@ static void close_frame(struct reader *reader) {
     if (frame->list)
         return;
     reader->depth -= clew__schema_nests(frame->message);
-    if (reader->open > 0)
+    if (frame->begun > 0)
         clew__write_end(reader->writer, frame->begun);
 }
 
@@ -429,15 +278,15 @@ static bool step(struct reader *reader) {
     return frame->list ? read_element(reader, frame) : read_member(reader, frame->message);
 }
 
-size_t clew__json_read_traces(struct clew__writer *writer, const char *text, size_t size,
-                              struct clew__json_fault *fault) {
+static size_t read_message(struct clew__writer *writer, enum clew__message message, uint32_t field,
+                           const char *text, size_t size, struct clew__json_fault *fault) {
     struct reader reader;
     size_t before = writer->size;
     bool good;
     reader.in = (struct clew__json_text){.text = text, .size = size};
     reader.writer = writer;
     reader.open = reader.depth = 0;
-    good = open_object(&reader, CLEW__TRACES, 0);
+    good = open_object(&reader, message, field);
     while (good && reader.open > 0) {
         good = step(&reader);
         if (writer->failed)
@@ -449,4 +298,14 @@ size_t clew__json_read_traces(struct clew__writer *writer, const char *text, siz
     if (fault)
         *fault = (struct clew__json_fault){reader.in.at, reader.in.reason};
     return 0;
+}
+
+size_t clew__json_read_traces(struct clew__writer *writer, const char *text, size_t size,
+                              struct clew__json_fault *fault) {
+    return read_message(writer, CLEW__TRACES, 0, text, size, fault);
+}
+
+size_t clew__json_read_resource_spans(struct clew__writer *writer, const char *text, size_t size,
+                                      struct clew__json_fault *fault) {
+    return read_message(writer, CLEW__RESOURCE_SPANS, CLEW__TRACES_RESOURCE_SPANS, text, size, fault);
 }

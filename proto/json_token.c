@@ -1,11 +1,6 @@
 /* The tokens of JSON text. Owns nothing; any thread. */
 #include "proto/json_token.h"
 
-#include <stdint.h>
-#include <string.h>
-
-#define SKIP_DEPTH_MAX 128
-
 bool clew__json_fail(struct clew__json_text *text, size_t at, const char *reason) {
     text->at = at;
     text->reason = reason;
@@ -18,6 +13,8 @@ char clew__json_peek(struct clew__json_text *text) {
         if (c != ' ' && c != '\n' && c != '\r' && c != '\t')
             return c;
         text->at++;
+        if (c == '\n')
+            text->at += clew__json_spaces(text->text + text->at, text->size - text->at);
     }
     return 0;
 }
@@ -119,10 +116,7 @@ static size_t take_escape(struct clew__json_text *text) {
 }
 
 bool clew__json_next_part(struct clew__json_text *text, const char **part, size_t *size) {
-    size_t at = text->at;
-    while (at < text->size && (unsigned char)text->text[at] >= 0x20 && text->text[at] != '"' &&
-           text->text[at] != '\\')
-        at++;
+    size_t at = text->at + clew__json_plain_size(text->text + text->at, text->size - text->at);
     *part = text->text + text->at;
     *size = at - text->at;
     text->at = at;
@@ -141,14 +135,22 @@ bool clew__json_next_part(struct clew__json_text *text, const char **part, size_
     return *size > 0;
 }
 
-static bool skip_string(struct clew__json_text *text) {
+bool clew__json_take_string(struct clew__json_text *text, struct clew__json_string *string) {
     const char *part;
     size_t size;
     if (!clew__json_accept(text, '"'))
         return clew__json_unexpected(text, "a string is wanted");
-    while (clew__json_next_part(text, &part, &size)) {
-    }
+    string->text = text->text + text->at;
+    string->escaped = false;
+    while (clew__json_next_part(text, &part, &size))
+        string->escaped |= part == text->escaped;
+    string->size = (size_t)(text->text + text->at - string->text) - 1;
     return !text->reason;
+}
+
+static bool skip_string(struct clew__json_text *text) {
+    struct clew__json_string string;
+    return clew__json_take_string(text, &string);
 }
 
 bool clew__json_take_word(struct clew__json_text *text, char *out, size_t room, size_t *size) {
@@ -224,31 +226,60 @@ bool clew__json_take_colon(struct clew__json_text *text) {
     return clew__json_accept(text, ':') || clew__json_unexpected(text, "a colon is wanted");
 }
 
-/* Any value, however it is made up. `closers` are the brackets that are still to come. */
+static char closer(const struct clew__json_nesting *nesting) {
+    return clew__json_nesting_in_object(nesting) ? '}' : ']';
+}
+
+/* Any value, however it is made up. */
 bool clew__json_skip_value(struct clew__json_text *text) {
-    char closers[SKIP_DEPTH_MAX];
-    size_t open = 0;
+    struct clew__json_nesting nesting;
+    nesting.open = 0;
     for (;;) {
         char c = clew__json_peek(text);
         bool opened = false; /* something that is not empty */
         if (c == '{' || c == '[') {
-            if (open == SKIP_DEPTH_MAX)
+            if (!clew__json_nesting_push(&nesting, c == '{'))
                 return clew__json_fail(text, text->at, "nested too deep");
-            closers[open++] = c == '{' ? '}' : ']';
             text->at++;
-            opened = clew__json_peek(text) != closers[open - 1];
+            opened = clew__json_peek(text) != closer(&nesting);
         } else if (!skip_scalar(text)) {
             return false;
         }
         if (!opened) {
-            while (open > 0 && clew__json_accept(text, closers[open - 1]))
-                open--;
-            if (open == 0)
+            while (nesting.open > 0 && clew__json_accept(text, closer(&nesting)))
+                nesting.open--;
+            if (nesting.open == 0)
                 return true;
             if (!clew__json_accept(text, ','))
                 return clew__json_unexpected(text, "a comma or a closing bracket is wanted");
         }
-        if (closers[open - 1] == '}' && !(skip_string(text) && clew__json_take_colon(text)))
+        if (closer(&nesting) == '}' && !(skip_string(text) && clew__json_take_colon(text)))
             return false;
     }
+}
+
+bool clew__json_take_null(struct clew__json_text *text) {
+    return clew__json_peek(text) == 'n' && clew__json_take_literal(text, "null");
+}
+
+bool clew__json_next_element(struct clew__json_text *text, bool *first) {
+    if (clew__json_accept(text, ']'))
+        return false;
+    if (!*first && !clew__json_accept(text, ','))
+        return clew__json_unexpected(text, "a comma or a closing bracket is wanted");
+    *first = false;
+    clew__json_peek(text);
+    return true;
+}
+
+bool clew__json_next_member(struct clew__json_text *text, bool *first, struct clew__json_string *name) {
+    if (clew__json_accept(text, '}'))
+        return false;
+    if (!*first && !clew__json_accept(text, ','))
+        return clew__json_unexpected(text, "a comma or a closing bracket is wanted");
+    *first = false;
+    if (!clew__json_take_string(text, name) || !clew__json_take_colon(text))
+        return false;
+    clew__json_peek(text);
+    return true;
 }

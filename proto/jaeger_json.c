@@ -1,0 +1,723 @@
+/* One trace of Jaeger as OTLP, in one pass over its text. Spans and processes come in any order, so the spans
+ * are converted into the scratch writer as they come, each chained to the others of its process; when the
+ * trace is read, each process that has spans becomes a ResourceSpans. Owns nothing; any thread.
+ *
+ * The scratch writer moves while it grows: what lies in it is named by its offset there, 0 for nothing, and
+ * copied out and in. Every function that returns a bool returns false when the text has a fault, which then
+ * stands in it. */
+#include "proto/jaeger_json.h"
+
+#include "proto/json_span.h"
+#include "proto/otlp.h"
+
+/* As Jaeger itself names them. */
+#define WARNINGS_ATTRIBUTE "@jaeger@warnings"
+/* As OpenTelemetry's translators name and fill it. */
+#define REFERENCE_ATTRIBUTE "opentracing.ref_type"
+
+#define TABLE_FIRST 64u /* slots; a power of two */
+#define FLAG_SAMPLED 1u /* the one that means the same in Jaeger and in the W3C's trace flags */
+
+/* The spans of one process. The key is the name of the process with its quotes, or, of a process that stands
+ * in its span, its whole text. */
+struct group {
+    const char *key;
+    size_t key_size;
+    uint64_t hash;
+    const char *process; /* the text of the process; NULL: unknown yet */
+    size_t first, last;  /* of the spans, by their heads */
+    size_t bytes;        /* that they take in ScopeSpans */
+    size_t next;         /* group */
+};
+
+/* In front of each span in the scratch writer. */
+struct head {
+    size_t next, size;
+};
+
+struct trace {
+    struct clew__json_text in;
+    struct clew__writer *scratch;
+    struct clew__json_id trace_id;
+    size_t table, table_size; /* open addressing: offsets of groups */
+    size_t first_group, last_group, group_count;
+};
+
+struct span {
+    struct clew__json_id trace_id, span_id, parent_id;
+    struct clew__json_traits traits;
+    struct clew__json_string process_name; /* with its quotes */
+    struct clew__json_string process;      /* a text */
+    size_t references;                     /* where they stand; 0: nowhere */
+    int64_t start, duration;
+    bool sampled;
+};
+
+/* ---- the scratch writer ---- */
+
+static void load(const struct trace *trace, size_t at, void *out, size_t size) {
+    memcpy(out, trace->scratch->data + at, size);
+}
+
+static void store(struct trace *trace, size_t at, const void *data, size_t size) {
+    memcpy(trace->scratch->data + at, data, size);
+}
+
+static bool no_room(struct trace *trace) {
+    return clew__json_fail(&trace->in, trace->in.at, "there is no room for the message");
+}
+
+/* ---- groups ---- */
+
+static size_t slot_at(const struct trace *trace, uint64_t index) {
+    return trace->table + (size_t)(index & (trace->table_size - 1)) * sizeof(size_t);
+}
+
+/* The offset of the slot with that group, or of the empty one where it belongs. */
+static size_t find_slot(const struct trace *trace, const struct clew__json_string *key, uint64_t hash) {
+    for (uint64_t i = hash;; i++) {
+        size_t at = slot_at(trace, i), found;
+        struct group group;
+        load(trace, at, &found, sizeof found);
+        if (found == 0)
+            return at;
+        load(trace, found, &group, sizeof group);
+        if (group.hash == hash && group.key_size == key->size && memcmp(group.key, key->text, key->size) == 0)
+            return at;
+    }
+}
+
+/* An empty table of that size behind all else, which takes what is in the old one. */
+static bool make_table(struct trace *trace, size_t size) {
+    size_t at = trace->scratch->size, bytes = size * sizeof(size_t);
+    if (!clew__writer_reserve(trace->scratch, bytes))
+        return no_room(trace);
+    memset(trace->scratch->data + at, 0, bytes);
+    trace->scratch->size += bytes;
+    trace->table = at;
+    trace->table_size = size;
+    for (size_t group = trace->first_group; group != 0;) {
+        struct group data;
+        struct clew__json_string key = {0};
+        load(trace, group, &data, sizeof data);
+        key.text = data.key;
+        key.size = data.key_size;
+        store(trace, find_slot(trace, &key, data.hash), &group, sizeof group);
+        group = data.next;
+    }
+    return true;
+}
+
+/* Eight bytes a step, each multiplied into the whole; the constant is SplitMix64's. */
+static uint64_t hash_key(const struct clew__json_string *key) {
+    uint64_t hash = key->size, word;
+    size_t at = 0;
+    for (; key->size - at >= 8; at += 8) {
+        memcpy(&word, key->text + at, 8);
+        hash = (hash ^ word) * UINT64_C(0xbf58476d1ce4e5b9);
+        hash ^= hash >> 32;
+    }
+    word = 0;
+    if (key->size > at)
+        memcpy(&word, key->text + at, key->size - at);
+    hash = (hash ^ word) * UINT64_C(0xbf58476d1ce4e5b9);
+    return hash ^ hash >> 32;
+}
+
+/* The group with that key, made if there is none. 0 with a fault. */
+static size_t group_of(struct trace *trace, const struct clew__json_string *key) {
+    struct group group = {.key = key->text, .key_size = key->size, .hash = hash_key(key)};
+    size_t slot = find_slot(trace, key, group.hash), at;
+    load(trace, slot, &at, sizeof at);
+    if (at != 0)
+        return at;
+    if (2 * trace->group_count >= trace->table_size) {
+        if (!make_table(trace, 2 * trace->table_size))
+            return 0;
+        slot = find_slot(trace, key, group.hash);
+    }
+    at = trace->scratch->size;
+    clew__write_raw(trace->scratch, &group, sizeof group);
+    if (trace->scratch->failed)
+        return no_room(trace);
+    store(trace, slot, &at, sizeof at);
+    if (trace->last_group != 0)
+        store(trace, trace->last_group + offsetof(struct group, next), &at, sizeof at);
+    else
+        trace->first_group = at;
+    trace->last_group = at;
+    trace->group_count++;
+    return at;
+}
+
+/* Chains the span whose head is at `at` to the others of its process. */
+static bool add_to_group(struct trace *trace, const struct span *span, size_t at) {
+    struct head head = {.size = trace->scratch->size - at - sizeof(struct head)};
+    bool named = span->process_name.size > 2; /* more than the quotes */
+    struct group group;
+    size_t group_at;
+    store(trace, at, &head, sizeof head);
+    group_at = group_of(trace, named ? &span->process_name : &span->process);
+    if (group_at == 0)
+        return false;
+    load(trace, group_at, &group, sizeof group);
+    if (!group.process && span->process.size > 0)
+        group.process = span->process.text;
+    if (group.last != 0)
+        store(trace, group.last + offsetof(struct head, next), &at, sizeof at);
+    else
+        group.first = at;
+    group.last = at;
+    group.bytes += clew__json_member_size(head.size);
+    store(trace, group_at, &group, sizeof group);
+    return true;
+}
+
+/* ---- tags ---- */
+
+static enum clew__json_type type_named(const struct clew__json_string *name) {
+    static const char *const names[] = {
+        [CLEW__JSON_STRING] = "string",   [CLEW__JSON_BOOL] = "bool",     [CLEW__JSON_INT64] = "int64",
+        [CLEW__JSON_FLOAT64] = "float64", [CLEW__JSON_BINARY] = "binary",
+    };
+    for (enum clew__json_type type = CLEW__JSON_STRING; type <= CLEW__JSON_BINARY; type++) {
+        if (clew__json_string_is(name, names[type]))
+            return type;
+    }
+    return CLEW__JSON_UNKNOWN;
+}
+
+/* Where a tag's parts stand. */
+struct tag {
+    struct clew__json_string key;
+    enum clew__json_type type;
+    size_t value, end;
+};
+
+/* Takes {key, type, value} in any order; the value is only passed over. */
+static bool take_tag(struct clew__json_text *in, struct tag *tag) {
+    struct clew__json_string name, type;
+    bool first = true, good = true;
+    memset(tag, 0, sizeof *tag);
+    if (!clew__json_accept(in, '{'))
+        return clew__json_unexpected(in, "an object is wanted");
+    while (good && clew__json_next_member(in, &first, &name)) {
+        if (clew__json_string_is(&name, "key")) {
+            good = clew__json_take_null(in) || clew__json_take_string(in, &tag->key);
+        } else if (clew__json_string_is(&name, "type") && clew__json_peek(in) == '"') {
+            good = clew__json_take_string(in, &type);
+            tag->type = good ? type_named(&type) : CLEW__JSON_UNKNOWN;
+        } else {
+            if (clew__json_string_is(&name, "value"))
+                tag->value = in->at;
+            good = clew__json_skip_value(in);
+        }
+    }
+    tag->end = in->at;
+    return !in->reason;
+}
+
+/* Goes back to the value of a tag that was taken. False when it has none. */
+static bool go_to_value(struct clew__json_text *in, const struct tag *tag) {
+    if (tag->value == 0)
+        return false;
+    in->at = tag->value;
+    return true;
+}
+
+static bool write_tag(struct clew__json_text *in, struct clew__writer *writer, uint32_t field,
+                      const struct tag *tag) {
+    if (!go_to_value(in, tag))
+        return true;
+    if (!clew__json_write_attribute(in, writer, field, &tag->key, tag->type))
+        return false;
+    in->at = tag->end;
+    return true;
+}
+
+static bool open_list(struct clew__json_text *in) {
+    return clew__json_accept(in, '[') || clew__json_unexpected(in, "a list is wanted");
+}
+
+static bool read_tags(struct trace *trace, struct span *span) {
+    struct clew__json_text *in = &trace->in;
+    bool first = true;
+    struct tag tag;
+    if (clew__json_take_null(in))
+        return true;
+    if (!open_list(in))
+        return false;
+    while (clew__json_next_element(in, &first)) {
+        if (!take_tag(in, &tag))
+            return false;
+        if (go_to_value(in, &tag) && clew__json_take_trait(in, &tag.key, &span->traits))
+            in->at = tag.end;
+        else if (in->reason || !write_tag(in, trace->scratch, CLEW__SPAN_ATTRIBUTES, &tag))
+            return false;
+        in->at = tag.end;
+    }
+    return !in->reason;
+}
+
+/* ---- logs ---- */
+
+/* The fields of a log; the one that names it into `event`. */
+static bool read_fields(struct trace *trace, struct clew__json_string *event) {
+    struct clew__json_text *in = &trace->in;
+    bool first = true;
+    struct tag tag;
+    if (clew__json_take_null(in))
+        return true;
+    if (!open_list(in))
+        return false;
+    while (clew__json_next_element(in, &first)) {
+        if (!take_tag(in, &tag))
+            return false;
+        if (clew__json_string_is(&tag.key, "event") && go_to_value(in, &tag) && clew__json_peek(in) == '"') {
+            if (!clew__json_take_string(in, event))
+                return false;
+            in->at = tag.end;
+        } else if (!write_tag(in, trace->scratch, CLEW__EVENT_ATTRIBUTES, &tag)) {
+            return false;
+        }
+    }
+    return !in->reason;
+}
+
+static bool read_log(struct trace *trace) {
+    struct clew__json_text *in = &trace->in;
+    struct clew__writer *out = trace->scratch;
+    struct clew__json_string name, event = {0};
+    int64_t time = 0;
+    bool first = true, good = true;
+    size_t begun = clew__write_begin(out, CLEW__SPAN_EVENTS), start = in->at;
+    if (!clew__json_accept(in, '{'))
+        return clew__json_unexpected(in, "an object is wanted");
+    while (good && clew__json_next_member(in, &first, &name)) {
+        if (clew__json_string_is(&name, "timestamp"))
+            good = clew__json_take_null(in) || clew__json_take_micros(in, &time);
+        else if (clew__json_string_is(&name, "fields"))
+            good = read_fields(trace, &event);
+        else
+            good = clew__json_skip_value(in);
+    }
+    if (in->reason)
+        return false;
+    if (time < 0)
+        return clew__json_fail(in, start, "a time out of range");
+    clew__write_fixed64(out, CLEW__EVENT_TIME, (uint64_t)time);
+    if (event.size > 0)
+        clew__json_write_string(out, CLEW__EVENT_NAME, &event);
+    else
+        clew__write_bytes(out, CLEW__EVENT_NAME, "log", 3);
+    clew__write_end(out, begun);
+    return true;
+}
+
+static bool read_logs(struct trace *trace) {
+    bool first = true;
+    if (clew__json_take_null(&trace->in))
+        return true;
+    if (!open_list(&trace->in))
+        return false;
+    while (clew__json_next_element(&trace->in, &first) && read_log(trace)) {
+    }
+    return !trace->in.reason;
+}
+
+/* ---- references ---- */
+
+struct reference {
+    struct clew__json_id trace_id, span_id;
+    bool follows;
+};
+
+static bool take_reference(struct clew__json_text *in, struct reference *reference) {
+    struct clew__json_string name, type;
+    bool first = true, good = true;
+    memset(reference, 0, sizeof *reference);
+    if (!clew__json_accept(in, '{'))
+        return clew__json_unexpected(in, "an object is wanted");
+    while (good && clew__json_next_member(in, &first, &name)) {
+        if (clew__json_string_is(&name, "traceID")) {
+            good = clew__json_take_id(in, 16, &reference->trace_id);
+        } else if (clew__json_string_is(&name, "spanID")) {
+            good = clew__json_take_id(in, 8, &reference->span_id);
+        } else if (clew__json_string_is(&name, "refType") && clew__json_peek(in) == '"') {
+            good = clew__json_take_string(in, &type);
+            reference->follows = good && clew__json_string_is(&type, "FOLLOWS_FROM");
+        } else {
+            good = clew__json_skip_value(in);
+        }
+    }
+    return !in->reason;
+}
+
+static void write_link(struct clew__writer *out, const struct reference *reference,
+                       const struct clew__json_id *trace_id) {
+    const char *type = reference->follows ? "follows_from" : "child_of";
+    size_t begun = clew__write_begin(out, CLEW__SPAN_LINKS);
+    clew__write_bytes(out, CLEW__LINK_TRACE_ID, trace_id->bytes, 16);
+    clew__write_bytes(out, CLEW__LINK_SPAN_ID, reference->span_id.bytes, 8);
+    clew__json_write_text_attribute(out, CLEW__LINK_ATTRIBUTES, REFERENCE_ATTRIBUTE, type, strlen(type));
+    clew__write_end(out, begun);
+}
+
+/* What is to become of the references: the parent, and links. */
+static bool read_references(struct trace *trace, const struct span *span, struct clew__json_id *parent) {
+    struct clew__json_id followed = {.present = false};
+    bool first = true;
+    struct reference reference;
+    if (!open_list(&trace->in))
+        return false;
+    while (clew__json_next_element(&trace->in, &first)) {
+        const struct clew__json_id *trace_id = &reference.trace_id;
+        bool within;
+        if (!take_reference(&trace->in, &reference))
+            return false;
+        if (!reference.span_id.present || clew__json_id_is_zero(&reference.span_id, 8))
+            continue;
+        if (!trace_id->present)
+            trace_id = &span->trace_id;
+        within = memcmp(trace_id->bytes, span->trace_id.bytes, 16) == 0;
+        if (within && !reference.follows && !parent->present) {
+            *parent = reference.span_id;
+            continue;
+        }
+        if (within && reference.follows && !followed.present)
+            followed = reference.span_id;
+        write_link(trace->scratch, &reference, trace_id);
+    }
+    if (!parent->present)
+        *parent = followed.present ? followed : span->parent_id;
+    return !trace->in.reason;
+}
+
+/* ---- spans ---- */
+
+static bool read_warnings(struct trace *trace) {
+    struct clew__json_text *in = &trace->in;
+    struct clew__writer *out = trace->scratch;
+    struct clew__json_string warning;
+    size_t before = out->size, attribute, value, list, count = 0;
+    bool first = true;
+    if (clew__json_take_null(in))
+        return true;
+    if (!open_list(in))
+        return false;
+    attribute = clew__write_begin(out, CLEW__SPAN_ATTRIBUTES);
+    clew__write_bytes(out, CLEW__KEYVALUE_KEY, WARNINGS_ATTRIBUTE, sizeof WARNINGS_ATTRIBUTE - 1);
+    value = clew__write_begin(out, CLEW__KEYVALUE_VALUE);
+    list = clew__write_begin(out, CLEW__ANY_ARRAY);
+    for (; clew__json_next_element(in, &first); count++) {
+        size_t element = clew__write_begin(out, CLEW__LIST_VALUES);
+        if (!clew__json_take_string(in, &warning))
+            return false;
+        clew__json_write_string(out, CLEW__ANY_STRING, &warning);
+        clew__write_end(out, element);
+    }
+    clew__write_end(out, list);
+    clew__write_end(out, value);
+    clew__write_end(out, attribute);
+    if (count == 0 && !out->failed)
+        out->size = before;
+    return !in->reason;
+}
+
+static bool read_flags(struct clew__json_text *in, bool *sampled) {
+    char text[CLEW__JSON_NUMBER_MAX];
+    struct clew__json_integer integer;
+    size_t size, start = in->at;
+    if (clew__json_take_null(in))
+        return true;
+    if (!clew__json_take_number(in, text, &size))
+        return false;
+    if (!clew__json_to_integer(text, size, &integer))
+        return clew__json_fail(in, start, "not an integer, or out of range");
+    *sampled = integer.magnitude & FLAG_SAMPLED;
+    return true;
+}
+
+static bool read_operation(struct trace *trace) {
+    struct clew__json_string name;
+    if (clew__json_take_null(&trace->in))
+        return true;
+    if (!clew__json_take_string(&trace->in, &name))
+        return false;
+    clew__json_write_string(trace->scratch, CLEW__SPAN_NAME, &name);
+    return true;
+}
+
+/* The text of the next value as it stands. */
+static bool take_raw(struct clew__json_text *in, struct clew__json_string *out) {
+    size_t start = in->at;
+    if (clew__json_take_null(in))
+        return true;
+    if (!clew__json_skip_value(in))
+        return false;
+    out->text = in->text + start;
+    out->size = in->at - start;
+    return true;
+}
+
+static bool read_member(struct trace *trace, struct span *span, const struct clew__json_string *name) {
+    struct clew__json_text *in = &trace->in;
+    if (clew__json_string_is(name, "traceID"))
+        return clew__json_take_id(in, 16, &span->trace_id);
+    if (clew__json_string_is(name, "spanID"))
+        return clew__json_take_id(in, 8, &span->span_id);
+    if (clew__json_string_is(name, "parentSpanID"))
+        return clew__json_take_id(in, 8, &span->parent_id);
+    if (clew__json_string_is(name, "operationName"))
+        return read_operation(trace);
+    if (clew__json_string_is(name, "startTime"))
+        return clew__json_take_null(in) || clew__json_take_micros(in, &span->start);
+    if (clew__json_string_is(name, "duration"))
+        return clew__json_take_null(in) || clew__json_take_micros(in, &span->duration);
+    if (clew__json_string_is(name, "tags"))
+        return read_tags(trace, span);
+    if (clew__json_string_is(name, "logs"))
+        return read_logs(trace);
+    if (clew__json_string_is(name, "processID") && clew__json_peek(in) == '"')
+        return take_raw(in, &span->process_name);
+    if (clew__json_string_is(name, "process") && clew__json_peek(in) == '{')
+        return take_raw(in, &span->process);
+    if (clew__json_string_is(name, "flags"))
+        return read_flags(in, &span->sampled);
+    if (clew__json_string_is(name, "warnings"))
+        return read_warnings(trace);
+    if (clew__json_string_is(name, "references"))
+        span->references = clew__json_peek(in) == 'n' ? 0 : in->at;
+    return clew__json_skip_value(in);
+}
+
+static uint64_t end_of(const struct span *span) {
+    if (span->duration < -span->start)
+        return 0;
+    return (uint64_t)span->start + (uint64_t)span->duration; /* each less than 2^63 */
+}
+
+/* What a span's members decide together. */
+static bool write_rest_of_span(struct trace *trace, struct span *span) {
+    struct clew__writer *out = trace->scratch;
+    struct clew__json_id parent = {.present = false};
+    size_t behind = trace->in.at;
+    if (span->references == 0) {
+        parent = span->parent_id;
+    } else {
+        trace->in.at = span->references;
+        if (!read_references(trace, span, &parent))
+            return false;
+        trace->in.at = behind;
+    }
+    clew__write_bytes(out, CLEW__SPAN_TRACE_ID, span->trace_id.bytes, 16);
+    clew__write_bytes(out, CLEW__SPAN_SPAN_ID, span->span_id.bytes, 8);
+    if (!clew__json_id_is_zero(&parent, 8))
+        clew__write_bytes(out, CLEW__SPAN_PARENT_SPAN_ID, parent.bytes, 8);
+    clew__write_fixed64(out, CLEW__SPAN_START, (uint64_t)span->start);
+    clew__write_fixed64(out, CLEW__SPAN_END, end_of(span));
+    clew__json_write_traits(out, &span->traits);
+    clew__json_write_id_texts(out, &span->trace_id, &span->span_id);
+    if (span->sampled)
+        clew__write_fixed32(out, CLEW__SPAN_FLAGS, FLAG_SAMPLED);
+    return true;
+}
+
+static bool read_span(struct trace *trace) {
+    static const struct head empty;
+    struct span span;
+    struct clew__json_string name;
+    size_t at = trace->scratch->size, start = trace->in.at;
+    bool first = true;
+    memset(&span, 0, sizeof span);
+    span.process.text = ""; /* the key of those that name no process */
+    clew__write_raw(trace->scratch, &empty, sizeof empty);
+    if (!clew__json_accept(&trace->in, '{'))
+        return clew__json_unexpected(&trace->in, "an object is wanted");
+    while (clew__json_next_member(&trace->in, &first, &name) && read_member(trace, &span, &name)) {
+    }
+    if (trace->in.reason)
+        return false;
+    if (!span.trace_id.present)
+        span.trace_id = trace->trace_id;
+    if (!span.trace_id.present || !span.span_id.present)
+        return clew__json_fail(&trace->in, start, "a span without an id");
+    if (span.start < 0)
+        return clew__json_fail(&trace->in, start, "a time out of range");
+    if (!write_rest_of_span(trace, &span))
+        return false;
+    return trace->scratch->failed ? no_room(trace) : add_to_group(trace, &span, at);
+}
+
+static bool read_spans(struct trace *trace) {
+    bool first = true;
+    if (clew__json_take_null(&trace->in))
+        return true;
+    if (!open_list(&trace->in))
+        return false;
+    while (clew__json_next_element(&trace->in, &first) && read_span(trace)) {
+    }
+    return !trace->in.reason;
+}
+
+/* ---- processes ---- */
+
+static bool read_processes(struct trace *trace) {
+    struct clew__json_text *in = &trace->in;
+    struct clew__json_string name, key, process;
+    bool first = true;
+    if (clew__json_take_null(in))
+        return true;
+    if (!clew__json_accept(in, '{'))
+        return clew__json_unexpected(in, "an object is wanted");
+    while (clew__json_next_member(in, &first, &name)) {
+        size_t group;
+        memset(&process, 0, sizeof process);
+        if (!take_raw(in, &process))
+            return false;
+        key = (struct clew__json_string){.text = name.text - 1, .size = name.size + 2};
+        group = group_of(trace, &key);
+        if (group == 0)
+            return false;
+        if (process.size > 0)
+            store(trace, group + offsetof(struct group, process), &process.text, sizeof process.text);
+    }
+    return !in->reason;
+}
+
+static bool write_process_tag(struct clew__json_text *in, struct clew__writer *out, struct tag *tag) {
+    static const char host_name[] = "host.name";
+    struct clew__json_string address;
+    if (clew__json_string_is(&tag->key, "ip") && go_to_value(in, tag) && clew__json_peek(in) == '"') {
+        if (!clew__json_take_string(in, &address))
+            return false;
+        clew__json_write_host_ip(out, &address);
+        in->at = tag->end;
+        return true;
+    }
+    if (clew__json_string_is(&tag->key, "hostname"))
+        tag->key = (struct clew__json_string){.text = host_name, .size = sizeof host_name - 1};
+    return write_tag(in, out, CLEW__RESOURCE_ATTRIBUTES, tag);
+}
+
+static bool write_process_tags(struct clew__json_text *in, struct clew__writer *out) {
+    bool first = true;
+    struct tag tag;
+    if (clew__json_take_null(in))
+        return true;
+    if (!open_list(in))
+        return false;
+    while (clew__json_next_element(in, &first)) {
+        if (!take_tag(in, &tag) || !write_process_tag(in, out, &tag))
+            return false;
+    }
+    return !in->reason;
+}
+
+/* The content of a Resource into the scratch writer. */
+static bool write_process(struct trace *trace, const char *process) {
+    struct clew__json_text *in = &trace->in;
+    struct clew__json_string name, service;
+    bool first = true, good = true;
+    in->at = (size_t)(process - in->text);
+    if (!clew__json_accept(in, '{'))
+        return clew__json_unexpected(in, "an object is wanted");
+    while (good && clew__json_next_member(in, &first, &name)) {
+        if (clew__json_string_is(&name, "serviceName") && clew__json_peek(in) == '"') {
+            good = clew__json_take_string(in, &service);
+            if (good && service.size > 0)
+                clew__json_write_string_attribute(trace->scratch, CLEW__RESOURCE_ATTRIBUTES, "service.name",
+                                                  &service);
+        } else if (clew__json_string_is(&name, "tags")) {
+            good = write_process_tags(in, trace->scratch);
+        } else {
+            good = clew__json_skip_value(in);
+        }
+    }
+    return !in->reason;
+}
+
+/* ---- the result ---- */
+
+static void write_spans(const struct trace *trace, struct clew__writer *writer, const struct group *group) {
+    for (size_t at = group->first; at != 0;) {
+        struct head head;
+        load(trace, at, &head, sizeof head);
+        clew__write_bytes(writer, CLEW__SCOPE_SPANS_SPANS, trace->scratch->data + at + sizeof head,
+                          head.size);
+        at = head.next;
+    }
+}
+
+static bool write_group(struct trace *trace, struct clew__writer *writer, const struct group *group) {
+    size_t resource = trace->scratch->size, resource_size;
+    if (group->process && !write_process(trace, group->process))
+        return false;
+    if (trace->scratch->failed)
+        return no_room(trace);
+    resource_size = trace->scratch->size - resource;
+    clew__json_write_head(writer, CLEW__TRACES_RESOURCE_SPANS,
+                          clew__json_member_size(resource_size) + clew__json_member_size(group->bytes));
+    clew__write_bytes(writer, CLEW__RESOURCE_SPANS_RESOURCE, trace->scratch->data + resource, resource_size);
+    clew__json_write_head(writer, CLEW__RESOURCE_SPANS_SCOPE_SPANS, group->bytes);
+    write_spans(trace, writer, group);
+    trace->scratch->size = resource;
+    return !writer->failed || no_room(trace);
+}
+
+static bool write_groups(struct trace *trace, struct clew__writer *writer) {
+    struct group group;
+    size_t behind = trace->in.at;
+    for (size_t at = trace->first_group; at != 0; at = group.next) {
+        load(trace, at, &group, sizeof group);
+        if (group.first != 0 && !write_group(trace, writer, &group))
+            return false;
+    }
+    trace->in.at = behind;
+    return true;
+}
+
+/* A trace; or, which its members show, a span that stands alone. */
+static bool read_trace(struct trace *trace) {
+    struct clew__json_text *in = &trace->in;
+    struct clew__json_string name;
+    bool first = true, good = true;
+    size_t start;
+    clew__json_peek(in);
+    start = in->at;
+    if (!clew__json_accept(in, '{'))
+        return clew__json_unexpected(in, "an object is wanted");
+    while (good && clew__json_next_member(in, &first, &name)) {
+        if (clew__json_string_is(&name, "spanID")) {
+            in->at = start;
+            return read_span(trace);
+        }
+        if (clew__json_string_is(&name, "traceID"))
+            good = clew__json_take_id(in, 16, &trace->trace_id);
+        else if (clew__json_string_is(&name, "spans"))
+            good = read_spans(trace);
+        else if (clew__json_string_is(&name, "processes"))
+            good = read_processes(trace);
+        else
+            good = clew__json_skip_value(in);
+    }
+    return !in->reason;
+}
+
+size_t clew__jaeger_json_read(struct clew__writer *writer, struct clew__writer *scratch, const char *text,
+                              size_t size, struct clew__json_fault *fault) {
+    struct trace trace;
+    size_t before = writer->size;
+    memset(&trace, 0, sizeof trace);
+    trace.in.text = text;
+    trace.in.size = size;
+    trace.scratch = scratch;
+    scratch->size = 0;
+    /* The table comes first, so that no group and no span has the offset 0. */
+    if (make_table(&trace, TABLE_FIRST) && read_trace(&trace) && write_groups(&trace, writer))
+        return trace.in.at;
+    writer->size = before;
+    if (fault)
+        *fault = (struct clew__json_fault){trace.in.at, trace.in.reason};
+    return 0;
+}
