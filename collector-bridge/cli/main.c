@@ -12,7 +12,7 @@ static const struct command {
     const char *summary;
 } commands[] = {
     {"recover", clew__command_recover, "send the spans that a crashed program left"},
-    {"trace", clew__command_trace, "draw the traces of OTLP files as trees"},
+    {"trace", clew__command_trace, "draw the traces of files as trees"},
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])

@@ -1,32 +1,34 @@
 /* `clew trace`: draws the traces of files. */
 #include "collector-bridge/cli/command.h"
 #include "collector-bridge/cli/draw.h"
-#include "collector-bridge/cli/input.h"
 #include "collector-bridge/cli/tree.h"
+#include "collector-bridge/files/input.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-static const char help[] = "usage: clew trace [FILE…]\n"
-                           "\n"
-                           "Draws the traces of OTLP files as trees: a line a span, with service, name, "
-                           "kind, duration, error and links.\n"
-                           "Files may hold JSON lines, one JSON object, or protobuf; traces that are spread "
-                           "over several files are put\n"
-                           "together. Without a FILE, or when it is `-`, standard input is read.\n"
-                           "\n"
-                           "On a terminal there are colours (unless NO_COLOR is set) and a bar for the time "
-                           "in which each span ran.\n"
-                           "CLICOLOR_FORCE=1 gives colours to files and pipes too.\n"
-                           "\n"
-                           "Exit status: 0, 1 for a wrong usage, 2 when a file could not be read or is "
-                           "malformed; the rest is drawn.\n"
-                           "\n"
-                           "Example:\n"
-                           "  CLEW_OTLP_FILE=spans.jsonl OTEL_TRACES_EXPORTER=none ./my-program\n"
-                           "  clew trace spans.jsonl\n";
+static const char help[] =
+    "usage: clew trace [FILE…]\n"
+    "\n"
+    "Draws traces as trees: a line a span, with service, name, kind, duration, error and links.\n"
+    "A FILE may be a folder, whose files are read, or `-` for standard input, as without any FILE.\n"
+    "Its content may be OTLP as protobuf, as JSON or as JSON lines, Jaeger's JSON, or Zipkin's JSON of\n"
+    "version 2, and each of these compressed with gzip or zstd; what it is, is recognised.\n"
+    "Traces that are spread over several files are put together.\n"
+    "\n"
+    "On a terminal there are colours (unless NO_COLOR is set) and a bar for the time in which each span "
+    "ran.\n"
+    "CLICOLOR_FORCE=1 gives colours to files and pipes too.\n"
+    "\n"
+    "Exit status: 0, 1 for a wrong usage, 2 when a file could not be read or is malformed or empty; the "
+    "rest\n"
+    "is drawn.\n"
+    "\n"
+    "Example:\n"
+    "  CLEW_OTLP_FILE=spans.jsonl OTEL_TRACES_EXPORTER=none ./my-program\n"
+    "  clew trace spans.jsonl\n";
 
 static bool take(void *user, const void *traces, size_t size) {
     if (clew__tree_add(user, traces, size))
@@ -35,20 +37,11 @@ static bool take(void *user, const void *traces, size_t size) {
     return false;
 }
 
-/* All files, or standard input. False when some of it could not be read. */
-static bool read_files(struct clew__tree *tree, char **paths, int count) {
-    const struct clew__input_sink sink = {take, tree};
-    bool sound = true;
-    if (count == 0)
-        return clew__input_read_path(NULL, &sink, stderr);
-    for (int i = 0; i < count; i++)
-        sound &= clew__input_read_path(paths[i], &sink, stderr);
-    return sound;
-}
-
 static int draw_files(char **paths, int count) {
     struct clew__tree tree = {0};
-    int status = read_files(&tree, paths, count) ? CLEW__EXIT_OK : CLEW__EXIT_INPUT;
+    const struct clew__input_sink sink = {take, &tree};
+    bool sound = clew__input_read_paths((const char *const *)paths, (size_t)count, &sink, stderr);
+    int status = sound ? CLEW__EXIT_OK : CLEW__EXIT_INPUT;
     if (!clew__tree_build(&tree)) {
         fputs("clew: out of memory\n", stderr);
         status = CLEW__EXIT_INPUT;

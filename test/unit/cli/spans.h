@@ -2,7 +2,7 @@
 #ifndef CLEW_TEST_CLI_SPANS_H
 #define CLEW_TEST_CLI_SPANS_H
 
-#include "collector-bridge/cli/input.h"
+#include "collector-bridge/files/input.h"
 #include "collector-bridge/cli/tree.h"
 #include "test/support.h"
 

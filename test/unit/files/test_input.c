@@ -1,6 +1,10 @@
-/* Reading OTLP in its forms, whole and broken. */
+/* Reading files in their forms, whole and broken. */
 #include "proto/json.h"
 #include "test/unit/cli/spans.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define ONE SPAN("0000000000000001", "", "one", "1000", "2000", "")
 #define TWO SPAN("0000000000000002", "", "two", "1000", "2000", "")
@@ -83,8 +87,28 @@ Test(input, protobuf_is_recognised) {
     CLEW_NO_LEAKS();
 }
 
-Test(input, empty_stream_has_no_spans) {
-    cr_assert_eq(count_text("", ""), 0);
+Test(input, empty_stream_is_named) {
+    cr_assert_eq(count_text("", "clew: spans: empty\n"), 0);
+    CLEW_NO_LEAKS();
+}
+
+Test(input, text_without_traces_is_named) {
+    cr_assert_eq(count_text("{\"a\":[{\"b\":1}]}", "clew: spans: no traces "), 0);
+    cr_assert_eq(count_text(" \n", "clew: spans: no traces "), 0);
+    CLEW_NO_LEAKS();
+}
+
+Test(input, answers_without_traces_are_not_a_fault) {
+    cr_assert_eq(count_text("{}", ""), 0);
+    cr_assert_eq(count_text("[]", ""), 0);
+    cr_assert_eq(count_text("{\"data\":[],\"total\":0}", ""), 0);
+    cr_assert_eq(count_text("{\"resourceSpans\":[]}", ""), 0);
+    CLEW_NO_LEAKS();
+}
+
+Test(input, bytes_of_another_kind_are_named) {
+    cr_assert_eq(count_spans("\x89PNG\r\n\x1a\n\0\0", 10, "clew: spans: neither JSON nor "), 0);
+    CLEW_NO_LEAKS();
 }
 
 Test(input, malformed_line_is_named_and_the_rest_is_read) {
@@ -134,10 +158,6 @@ Test(input, length_of_protobuf_that_no_file_could_have_is_refused) {
     CLEW_NO_LEAKS();
 }
 
-Test(input, gzip_is_told_by_its_name) {
-    cr_assert_eq(count_spans("\x1f\x8b\x08\x00", 4, "clew: spans: compressed with gzip"), 0);
-}
-
 Test(input, line_longer_than_a_chunk_is_read) {
     size_t size = sizeof LINE_ONE + 300000;
     char *text = malloc(size);
@@ -151,36 +171,37 @@ Test(input, line_longer_than_a_chunk_is_read) {
 
 Test(input, complaints_are_bounded) {
     struct clew__tree tree = {0};
-    char text[2 * 1000 + 1], *complaints;
-    for (size_t i = 0; i < sizeof text - 1; i++)
-        text[i] = i % 2 ? '\n' : '!';
+    char text[3 * 1000 + 1], *complaints;
+    for (size_t i = 0; i < 1000; i++)
+        memcpy(text + 3 * i, "{!\n", 4);
     cr_assert_not(spans_read(&tree, text, sizeof text - 1, &complaints));
     size_t lines = 0;
     for (const char *c = complaints; *c; c++)
         lines += *c == '\n';
     cr_assert_eq(lines, 21);
+    cr_assert(strstr(complaints, "clew: spans: and 980 more\n"));
     free(complaints);
     CLEW_NO_LEAKS();
 }
 
-/* A stream of one endless line, of which 70 MiB are enough, and a good line behind it. */
+/* A stream of one endless piece, of which 70 MiB are enough, and a good line behind it. */
 struct endless {
     size_t at;
 };
 
 static ssize_t read_endless(void *cookie, char *buffer, size_t size) {
-    static const char tail[] = "\n" LINE_ONE;
+    static const char head[] = "{\"resourceSpans\":[{\"x\":\"", tail[] = "\"}]}\n" LINE_ONE;
     const size_t length = (size_t)70 * 1024 * 1024;
     struct endless *endless = cookie;
     size_t done = 0;
     for (; done < size && endless->at < length; done++, endless->at++)
-        buffer[done] = endless->at ? '[' : '{';
+        buffer[done] = endless->at < sizeof head - 1 ? head[endless->at] : 'x';
     for (; done < size && endless->at < length + sizeof tail - 1; done++, endless->at++)
         buffer[done] = tail[endless->at - length];
     return (ssize_t)done;
 }
 
-Test(input, line_over_the_limit_is_named_and_passed_over) {
+Test(input, piece_over_the_limit_is_named_and_passed_over) {
     struct endless endless = {0};
     struct clew__tree tree = {0};
     const struct clew__input_sink sink = {spans_take, &tree};
@@ -191,7 +212,7 @@ Test(input, line_over_the_limit_is_named_and_passed_over) {
     cr_assert_not(clew__input_read(stream, "spans", &sink, errors));
     fclose(stream);
     fclose(errors);
-    cr_assert_str_eq(complaints, "clew: spans: line 1, byte 0: a line or object longer than 64 MiB\n");
+    cr_assert_str_eq(complaints, "clew: spans: line 1, byte 18: longer than 64 MiB\n");
     cr_assert_eq(tree.span_count, 1);
     free(complaints);
     clew__tree_fini(&tree);
@@ -227,14 +248,126 @@ Test(input, file_that_is_not_there_is_named) {
     CLEW_NO_LEAKS();
 }
 
-Test(input, directory_is_named) {
-    const struct clew__input_sink sink = {spans_take, NULL};
-    char *complaints;
+/* ---- folders ---- */
+
+static char folder[] = "/tmp/clew-test-input-XXXXXX";
+
+static void make_file(const char *name, const char *text) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "w");
+    cr_assert_not_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void make_folder(void) {
+    cr_assert_not_null(mkdtemp(folder));
+}
+
+static void remove_folder(void) {
+    char command[256];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    cr_assert_eq(system(command), 0);
+}
+
+/* What `paths` are read as: the names of the spans, in order; and what is complained of. */
+static bool read_names(const char *const *paths, size_t count, char *names, char **complaints) {
+    struct clew__tree tree = {0};
+    const struct clew__input_sink sink = {spans_take, &tree};
     size_t size;
-    FILE *errors = open_memstream(&complaints, &size);
-    cr_assert_not(clew__input_read_path("/", &sink, errors));
+    FILE *errors = open_memstream(complaints, &size);
+    bool sound = clew__input_read_paths(paths, count, &sink, errors);
     fclose(errors);
-    cr_assert_str_eq(complaints, "clew: /: Is a directory\n");
+    *names = 0;
+    for (size_t i = 0; i < tree.span_count; i++)
+        strcat(strcat(names, tree.spans[i].name), " ");
+    clew__tree_fini(&tree);
+    return sound;
+}
+
+Test(input, folder_is_read_by_name_with_what_is_below_it, .init = make_folder, .fini = remove_folder) {
+    const char *path = folder;
+    char names[64], *complaints, below[256];
+    snprintf(below, sizeof below, "%s/b", folder);
+    cr_assert_eq(mkdir(below, 0700), 0);
+    make_file("c.json", LINE_ONE);
+    make_file("b/x.json", LINE_TWO);
+    make_file("a.json", TRACES(SERVICE("a", SPAN("0000000000000003", "", "three", "1", "2", ""))));
+    make_file(".hidden.json", LINE_ONE);
+    cr_assert(read_names(&path, 1, names, &complaints), "%s", complaints);
+    cr_assert_str_eq(names, "three two one ");
+    cr_assert_str_eq(complaints, "");
+    free(complaints);
+    CLEW_NO_LEAKS();
+}
+
+Test(input, other_files_of_a_folder_are_named_and_no_fault, .init = make_folder, .fini = remove_folder) {
+    const char *path = folder;
+    char names[64], *complaints;
+    make_file("README", "What this is.\n");
+    make_file("empty", "");
+    make_file("spans.json", LINE_ONE);
+    cr_assert(read_names(&path, 1, names, &complaints), "%s", complaints);
+    cr_assert_str_eq(names, "one ");
+    cr_assert(strstr(complaints, "/README: neither JSON nor OTLP as protobuf; passed over\n"));
+    cr_assert(strstr(complaints, "/empty: empty; passed over\n"));
+    free(complaints);
+    CLEW_NO_LEAKS();
+}
+
+Test(input, broken_file_of_a_folder_is_a_fault, .init = make_folder, .fini = remove_folder) {
+    const char *path = folder;
+    char names[64], *complaints;
+    make_file("a.json", LINE_ONE "{\"resourceSpans\":[");
+    make_file("b.json", LINE_TWO);
+    cr_assert_not(read_names(&path, 1, names, &complaints));
+    cr_assert_str_eq(names, "one two ");
+    free(complaints);
+    CLEW_NO_LEAKS();
+}
+
+Test(input, links_to_folders_are_not_followed, .init = make_folder, .fini = remove_folder) {
+    const char *path = folder;
+    char names[64], *complaints, link[256];
+    make_file("a.json", LINE_ONE);
+    snprintf(link, sizeof link, "%s/loop", folder);
+    cr_assert_eq(symlink(folder, link), 0);
+    snprintf(link, sizeof link, "%s/z.json", folder);
+    cr_assert_eq(symlink("a.json", link), 0);
+    cr_assert(read_names(&path, 1, names, &complaints), "%s", complaints);
+    cr_assert_str_eq(names, "one one ");
+    free(complaints);
+    CLEW_NO_LEAKS();
+}
+
+Test(input, folders_are_read_to_a_depth, .init = make_folder, .fini = remove_folder) {
+    const char *path = folder;
+    char names[64], *complaints, below[256] = "";
+    for (int i = 0; i < CLEW__INPUT_FOLDERS_MAX; i++) {
+        char whole[256];
+        strcat(below, "d/");
+        snprintf(whole, sizeof whole, "%.100s/%.100s", folder, below);
+        cr_assert_eq(mkdir(whole, 0700), 0);
+    }
+    make_file("d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/in.json", LINE_ONE);
+    make_file("d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/out.json", LINE_TWO);
+    cr_assert_not(read_names(&path, 1, names, &complaints));
+    cr_assert_str_eq(names, "one ");
+    cr_assert(strstr(complaints, ": too many folders within one another\n"), "%s", complaints);
+    free(complaints);
+    CLEW_NO_LEAKS();
+}
+
+Test(input, several_paths_are_read_in_their_order, .init = make_folder, .fini = remove_folder) {
+    char first[256], second[256], names[64], *complaints;
+    snprintf(first, sizeof first, "%s/z", folder);
+    snprintf(second, sizeof second, "%s/a", folder);
+    const char *paths[] = {first, second};
+    make_file("z", LINE_ONE);
+    make_file("a", LINE_TWO);
+    cr_assert(read_names(paths, 2, names, &complaints));
+    cr_assert_str_eq(names, "one two ");
     free(complaints);
     CLEW_NO_LEAKS();
 }

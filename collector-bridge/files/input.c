@@ -1,0 +1,405 @@
+/* Reading traces. One buffer holds what is read and not yet understood, one writer what is understood and not
+ * yet handed on; nothing is kept beyond them. One thread. */
+#include "collector-bridge/files/input.h"
+
+#include "collector-bridge/files/cutter.h"
+#include "collector-bridge/files/folder.h"
+#include "collector-bridge/files/progress.h"
+#include "collector-bridge/files/source.h"
+#include "proto/jaeger_json.h"
+#include "proto/json.h"
+#include "proto/otlp.h"
+#include "proto/wire.h"
+#include "proto/zipkin_json.h"
+
+#include <clew/extend.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define CHUNK ((size_t)256 * 1024)
+#define PEEK ((size_t)4096)            /* how much of a stream decides what it is */
+#define MESSAGE_HEAD_MAX 11            /* the tag of a message in a TracesData, and its length */
+#define WIRE_MAX (4 * CLEW__INPUT_MAX) /* of a piece as protobuf, which is smaller as a rule */
+#define BATCH ((size_t)256 * 1024)     /* so much is handed on at once when the pieces are small */
+#define RESOURCE_SPANS_TAG (CLEW__TRACES_RESOURCE_SPANS << 3 | CLEW__WIRE_BYTES)
+
+/* What is common to all that one call reads. */
+struct job {
+    const struct clew__input_sink *sink;
+    FILE *errors;
+    bool stopped; /* by the sink */
+    bool sound;
+};
+
+struct reader {
+    struct job *job;
+    const char *name;
+    bool found; /* in a folder: nobody said that it holds traces */
+    struct clew__source *source;
+    struct clew__progress progress;
+
+    char *data; /* what is read and not yet consumed: [begin, end) */
+    size_t begin, end, capacity;
+    uint64_t offset; /* in the stream, of data[begin] */
+    bool at_end;
+
+    struct clew__writer wire; /* what is to be handed on */
+    struct clew__writer scratch;
+    uint64_t faults;
+};
+
+/* ---- faults ---- */
+
+static bool may_tell(struct reader *reader) {
+    reader->job->sound = false;
+    if (reader->faults++ >= CLEW__INPUT_FAULTS_MAX)
+        return false;
+    clew__progress_clear(&reader->progress);
+    return true;
+}
+
+static void tell(struct reader *reader, const char *reason) {
+    if (may_tell(reader))
+        fprintf(reader->job->errors, "clew: %s: %s\n", reader->name, reason);
+}
+
+static void tell_byte(struct reader *reader, uint64_t offset, const char *reason) {
+    if (may_tell(reader))
+        fprintf(reader->job->errors, "clew: %s: byte %" PRIu64 ": %s\n", reader->name, offset, reason);
+}
+
+static void tell_line(struct reader *reader, uint64_t line, uint64_t offset, const char *reason) {
+    if (may_tell(reader))
+        fprintf(reader->job->errors, "clew: %s: line %" PRIu64 ", byte %" PRIu64 ": %s\n", reader->name, line,
+                offset, reason);
+}
+
+/* That there are no traces is a fault of who names the file, not of one that only lies about. */
+static void tell_nothing(struct reader *reader, const char *reason) {
+    if (reader->found)
+        fprintf(reader->job->errors, "clew: %s: %s; passed over\n", reader->name, reason);
+    else
+        tell(reader, reason);
+}
+
+/* ---- the buffer ---- */
+
+static size_t available(const struct reader *reader) {
+    return reader->end - reader->begin;
+}
+
+static bool make_room(struct reader *reader) {
+    size_t capacity = reader->capacity ? 2 * reader->capacity : 4 * CHUNK;
+    char *data;
+    if (reader->begin) {
+        memmove(reader->data, reader->data + reader->begin, available(reader));
+        reader->end -= reader->begin;
+        reader->begin = 0;
+    }
+    if (reader->capacity - reader->end >= CHUNK)
+        return true;
+    data = clew_memory_reallocate(reader->data, capacity);
+    if (!data)
+        return false;
+    reader->data = data;
+    reader->capacity = capacity;
+    return true;
+}
+
+/* Reads one more chunk. False at the end of the stream, which a failure is too. */
+static bool read_more(struct reader *reader) {
+    size_t got;
+    if (reader->at_end)
+        return false;
+    if (reader->capacity - reader->end < CHUNK && !make_room(reader)) {
+        tell(reader, strerror(ENOMEM));
+        reader->at_end = true;
+        return false;
+    }
+    got = clew__source_read(reader->source, reader->data + reader->end, CHUNK);
+    reader->end += got;
+    reader->at_end = got < CHUNK;
+    clew__progress_tell(&reader->progress, clew__source_taken(reader->source), clew_monotonic_nano());
+    return got > 0;
+}
+
+/* Whether that many bytes are there, after reading as many as it takes. */
+static bool ensure(struct reader *reader, size_t size) {
+    while (available(reader) < size)
+        if (!read_more(reader))
+            return false;
+    return true;
+}
+
+static void consume(struct reader *reader, size_t size) {
+    reader->begin += size;
+    reader->offset += size;
+}
+
+/* ---- handing on ---- */
+
+static void hand_on(struct reader *reader, const void *traces, size_t size) {
+    const struct clew__input_sink *sink = reader->job->sink;
+    if (!reader->job->stopped)
+        reader->job->stopped = !sink->take(sink->user, traces, size);
+}
+
+static void hand_on_batch(struct reader *reader) {
+    if (reader->wire.size > 0)
+        hand_on(reader, reader->wire.data, reader->wire.size);
+    reader->wire.size = 0;
+}
+
+static bool grow(struct clew__writer *writer, size_t more) {
+    size_t capacity;
+    uint8_t *data;
+    if (more > WIRE_MAX - writer->size)
+        return false;
+    capacity = writer->size + more;
+    capacity += capacity / 2;
+    data = clew_memory_reallocate(writer->data, capacity);
+    if (!data)
+        return false;
+    writer->data = data;
+    writer->capacity = capacity;
+    return true;
+}
+
+/* ---- JSON ---- */
+
+static size_t convert(struct reader *reader, enum clew__piece kind, const char *text, size_t size,
+                      struct clew__json_fault *fault) {
+    switch (kind) {
+    case CLEW__PIECE_JAEGER:
+        return clew__jaeger_json_read(&reader->wire, &reader->scratch, text, size, fault);
+    case CLEW__PIECE_ZIPKIN:
+        return clew__zipkin_json_read(&reader->wire, &reader->scratch, text, size, fault);
+    default:
+        return clew__json_read_resource_spans(&reader->wire, text, size, fault);
+    }
+}
+
+static void take_piece(struct reader *reader, const struct clew__cut *cut) {
+    const char *text = reader->data + reader->begin + cut->begin;
+    struct clew__json_fault fault = {0, NULL};
+    uint64_t line = cut->line;
+    reader->wire.failed = reader->scratch.failed = false;
+    if (!convert(reader, cut->kind, text, cut->size, &fault)) {
+        for (size_t i = 0; i < fault.offset; i++)
+            line += text[i] == '\n';
+        tell_line(reader, line, cut->offset + fault.offset, fault.reason);
+    }
+    if (reader->wire.size >= BATCH)
+        hand_on_batch(reader);
+}
+
+/* False at the end. What is understood is handed on before more is waited for. */
+static bool cut_more(struct reader *reader, struct clew__cutter *cutter) {
+    size_t done = clew__cutter_done(cutter);
+    hand_on_batch(reader);
+    clew__cutter_drop(cutter, done);
+    consume(reader, done);
+    read_more(reader);
+    return !reader->job->stopped;
+}
+
+static void read_json(struct reader *reader) {
+    struct clew__cutter cutter;
+    struct clew__cut cut;
+    enum clew__cut_result result = CLEW__CUT_MORE;
+    clew__cutter_init(&cutter, CLEW__INPUT_MAX, reader->offset);
+    while (result != CLEW__CUT_END && !reader->job->stopped) {
+        result =
+            clew__cutter_next(&cutter, reader->data + reader->begin, available(reader), reader->at_end, &cut);
+        if (result == CLEW__CUT_PIECE)
+            take_piece(reader, &cut);
+        else if (result == CLEW__CUT_FAULT)
+            tell_line(reader, cut.line, cut.offset, cut.reason);
+        else if (result == CLEW__CUT_MORE && !cut_more(reader, &cutter))
+            break;
+    }
+    hand_on_batch(reader);
+    if (!cutter.recognised && reader->faults == 0)
+        tell_nothing(reader, "no traces of OTLP, Jaeger or Zipkin are in it");
+}
+
+/* ---- protobuf ---- */
+
+/* The size of the message at the front, with tag and length; 0 when no ResourceSpans starts there. */
+static uint64_t message_size(const struct reader *reader) {
+    const uint8_t *start = (const uint8_t *)reader->data + reader->begin, *at = start,
+                  *end = start + available(reader);
+    uint64_t length = 0;
+    if (*at++ != RESOURCE_SPANS_TAG)
+        return 0;
+    for (unsigned shift = 0; at < end && shift < 35; shift += 7) {
+        length |= (uint64_t)(*at & 0x7Fu) << shift;
+        if (*at++ < 0x80)
+            return (uint64_t)(at - start) + length;
+    }
+    return 0;
+}
+
+static void pass_over(struct reader *reader, uint64_t size) {
+    while (size > 0 && ensure(reader, 1)) {
+        size_t part = available(reader) < size ? available(reader) : (size_t)size;
+        consume(reader, part);
+        size -= part;
+    }
+}
+
+/* One message after the other, so that the size of the file does not matter. What is no message is left to
+ * the checker, which says what is wrong. */
+static void read_protobuf(struct reader *reader) {
+    struct clew__wire_limits limits = clew__wire_limits_default();
+    limits.bytes = CLEW__INPUT_MAX;
+    while (!reader->job->stopped && ensure(reader, 1)) {
+        struct clew__wire_fault fault;
+        uint64_t whole;
+        size_t size;
+        ensure(reader, MESSAGE_HEAD_MAX);
+        whole = message_size(reader);
+        if (whole > CLEW__INPUT_MAX) {
+            tell_byte(reader, reader->offset, "longer than 64 MiB");
+            pass_over(reader, whole);
+            continue;
+        }
+        size = whole ? (size_t)whole : CLEW__INPUT_MAX;
+        if (!ensure(reader, size))
+            size = available(reader);
+        if (clew__wire_check_traces(reader->data + reader->begin, size, &limits, &fault) == CLEW__WIRE_OK)
+            hand_on(reader, reader->data + reader->begin, size);
+        else
+            tell_byte(reader, reader->offset + fault.offset, clew__wire_error_text(fault.error));
+        consume(reader, size);
+    }
+}
+
+/* ---- streams ---- */
+
+enum content { UNKNOWN, JSON, PROTOBUF };
+
+static bool is_space(char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Text has no control characters but white space; protobuf of a span is full of them. It begins with the tag
+ * of its first member, which as text is a line end. */
+static enum content recognise(const struct reader *reader) {
+    const char *data = reader->data + reader->begin;
+    size_t size = available(reader) < PEEK ? available(reader) : PEEK, first = 0;
+    bool is_text = true;
+    for (size_t i = 0; i < size; i++)
+        is_text &= (unsigned char)data[i] >= 0x20 || is_space(data[i]);
+    if (!is_text && data[0] == RESOURCE_SPANS_TAG)
+        return PROTOBUF;
+    while (first < size && is_space(data[first]))
+        first++;
+    if (first < size && (data[first] == '{' || data[first] == '['))
+        return JSON;
+    return is_text && !reader->found ? JSON : UNKNOWN;
+}
+
+static void read_content(struct reader *reader) {
+    static const char byte_order_mark[] = "\xef\xbb\xbf";
+    size_t mark = sizeof byte_order_mark - 1;
+    ensure(reader, PEEK);
+    if (available(reader) == 0) {
+        if (!clew__source_fault(reader->source))
+            tell_nothing(reader, "empty");
+        return;
+    }
+    if (available(reader) >= mark && memcmp(reader->data + reader->begin, byte_order_mark, mark) == 0)
+        consume(reader, mark);
+    switch (recognise(reader)) {
+    case JSON:
+        read_json(reader);
+        break;
+    case PROTOBUF:
+        read_protobuf(reader);
+        break;
+    case UNKNOWN:
+        tell_nothing(reader, "neither JSON nor OTLP as protobuf");
+        break;
+    }
+}
+
+static void read_stream(struct job *job, FILE *stream, const char *name, bool found) {
+    struct reader reader = {.job = job, .name = name, .found = found, .source = clew__source_new(stream)};
+    reader.wire.grow = reader.scratch.grow = grow;
+    if (!reader.source) {
+        tell(&reader, strerror(ENOMEM));
+        return;
+    }
+    clew__progress_begin(&reader.progress, job->errors, name, fileno(stream), clew_monotonic_nano());
+    read_content(&reader);
+    if (clew__source_fault(reader.source))
+        tell_byte(&reader, reader.offset + available(&reader), clew__source_fault(reader.source));
+    clew__progress_clear(&reader.progress);
+    if (reader.faults > CLEW__INPUT_FAULTS_MAX)
+        fprintf(job->errors, "clew: %s: and %" PRIu64 " more\n", name,
+                reader.faults - CLEW__INPUT_FAULTS_MAX);
+    clew__source_free(reader.source);
+    clew_memory_release(reader.data);
+    clew_memory_release(reader.wire.data);
+    clew_memory_release(reader.scratch.data);
+}
+
+/* ---- paths ---- */
+
+static bool fail(void *user, const char *path, const char *reason) {
+    struct job *job = user;
+    fprintf(job->errors, "clew: %s: %s\n", path, reason);
+    job->sound = false;
+    return true;
+}
+
+static void read_file(struct job *job, const char *path, bool found) {
+    FILE *stream = fopen(path, "rbe");
+    if (!stream) {
+        fail(job, path, strerror(errno));
+        return;
+    }
+    read_stream(job, stream, path, found);
+    fclose(stream);
+}
+
+static bool take_found(void *user, const char *path) {
+    struct job *job = user;
+    read_file(job, path, true);
+    return !job->stopped;
+}
+
+static void read_path(struct job *job, const char *path) {
+    const struct clew__folder_visitor visitor = {take_found, fail, job};
+    struct stat file;
+    if (!path || strcmp(path, "-") == 0)
+        read_stream(job, stdin, "standard input", false);
+    else if (stat(path, &file) == 0 && S_ISDIR(file.st_mode))
+        clew__folder_walk(path, CLEW__INPUT_FOLDERS_MAX, &visitor);
+    else
+        read_file(job, path, false);
+}
+
+bool clew__input_read(FILE *stream, const char *name, const struct clew__input_sink *sink, FILE *errors) {
+    struct job job = {.sink = sink, .errors = errors, .sound = true};
+    read_stream(&job, stream, name, false);
+    return job.sound && !job.stopped;
+}
+
+bool clew__input_read_path(const char *path, const struct clew__input_sink *sink, FILE *errors) {
+    return clew__input_read_paths(&path, 1, sink, errors);
+}
+
+bool clew__input_read_paths(const char *const *paths, size_t count, const struct clew__input_sink *sink,
+                            FILE *errors) {
+    struct job job = {.sink = sink, .errors = errors, .sound = true};
+    if (count == 0)
+        read_path(&job, NULL);
+    for (size_t i = 0; i < count && !job.stopped; i++)
+        read_path(&job, paths[i]);
+    return job.sound && !job.stopped;
+}

@@ -1,0 +1,43 @@
+/* Reads traces from files, folders and streams, whatever their form, and hands them on as OTLP. One thread.
+ */
+#ifndef CLEW_FILES_INPUT_H
+#define CLEW_FILES_INPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+/* The longest piece that is read: a ResourceSpans, a trace of Jaeger, a span of Zipkin. */
+#define CLEW__INPUT_MAX ((size_t)64 * 1024 * 1024)
+/* How far down the folders of a folder are read. */
+#define CLEW__INPUT_FOLDERS_MAX 16
+/* How many faults of a file are told; of the others the number is. */
+#define CLEW__INPUT_FAULTS_MAX 20
+
+/* What is done with what is read: `traces` is a well-formed TracesData, valid for the call. False stops the
+ * reading, of all that is still to come. */
+struct clew__input_sink {
+    bool (*take)(void *user, const void *traces, size_t size);
+    void *user;
+};
+
+/* Reads the whole stream. What it is, is recognised by its content: OTLP as protobuf, as JSON or as JSON
+ * lines, Jaeger's JSON, Zipkin's JSON of version 2; each also compressed with gzip or zstd. What is malformed
+ * is named on `errors`, with `name`, line and byte of the expanded content and the reason, and passed over;
+ * so is what is longer than CLEW__INPUT_MAX, and that there is nothing. While `errors` is a terminal, it
+ * shows how far a long file is read. Memory: two pieces, whatever the size of the file.
+ *
+ * Returns true when all of it was read and well-formed, and the sink did not stop it. */
+bool clew__input_read(FILE *stream, const char *name, const struct clew__input_sink *sink, FILE *errors);
+
+/* The same for a path; NULL and "-" are standard input. Of a folder all files are read in the order of their
+ * names, and so are those of its folders, down to CLEW__INPUT_FOLDERS_MAX; but none whose name starts with a
+ * dot, and no folder behind a symbolic link. A file that is found there and is empty or holds something else
+ * is named, which is no fault. */
+bool clew__input_read_path(const char *path, const struct clew__input_sink *sink, FILE *errors);
+
+/* The same for several paths, one after the other; without any, standard input. */
+bool clew__input_read_paths(const char *const *paths, size_t count, const struct clew__input_sink *sink,
+                            FILE *errors);
+
+#endif
