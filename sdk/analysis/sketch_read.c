@@ -73,12 +73,11 @@ uint64_t clew__sketch_cell_middle(const struct clew__sketch *sketch, const struc
     return value > sketch->max ? sketch->max : value;
 }
 
-/* The share of all weight, rounded up: at least one unit. */
+/* The share of all weight, at least one unit. Rounded down: by the error of the product it may not reach the
+ * next value. */
 static uint64_t rank_of(uint64_t weight, double share) {
     double exact = share * (double)weight;
     uint64_t rank = exact < (double)weight ? (uint64_t)exact : weight;
-    if ((double)rank < exact && rank < weight)
-        rank++;
     return rank ? rank : 1;
 }
 

@@ -279,6 +279,17 @@ Test(sketch, quantiles_keep_their_bound_on_every_distribution) {
     CLEW_NO_LEAKS();
 }
 
+/* 0.07 times 100 is more than 7 in floating point, 0.29 times 100 less than 29. */
+Test(sketch, quantiles_of_whole_ranks_are_those_ranks) {
+    struct clew__sketch sketch = {0};
+    for (uint64_t i = 1; i <= 100; i++)
+        clew_sketch_add(&sketch, clew__sketch_index_high((uint16_t)(i + 500)), 1);
+    for (int i = 2; i < 100; i++)
+        cr_assert_eq(clew__sketch_index(quantile(&sketch, i / 100.0)), i + 500, "%d", i);
+    clew__sketch_fini(&sketch);
+    CLEW_NO_LEAKS();
+}
+
 Test(sketch, quantiles_never_fall) {
     struct random random = {4};
     uint64_t *values = draw_many(PARETO, 5000, &random), before = 0;

@@ -273,6 +273,7 @@ Test(statistics, quantile_interval_is_that_of_samples_drawn_one_by_one) {
     expect_bootstrap(&before, &after, 0.5, &random);
     expect_bootstrap(&before, &after, 0.9, &random);
     expect_bootstrap(&before, &after, 0.1, &random);
+    expect_bootstrap(&before, &after, 0.99, &random);
     clew__sketch_fini(&before.sketch);
     clew__sketch_fini(&after.sketch);
     CLEW_NO_LEAKS();
