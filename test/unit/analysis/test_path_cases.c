@@ -1,0 +1,119 @@
+/* The vectors of test/cases: critical paths as other systems expect them, and self time. */
+#include "test/support.h"
+#include "test/unit/analysis/build.h"
+#include "test/unit/analysis/document.h"
+
+#include <clew/analysis/path.h>
+#include <stdlib.h>
+
+#define MICROSECOND UINT64_C(1000)
+
+/* A child that starts at 0 is one whose start is not known: the cases of self time mean the number. */
+static uint64_t time_of(const struct document *interval, size_t index) {
+    return 1000 + (uint64_t)interval->members[index].number;
+}
+
+static clew_span_kind kind_of(const char *name) {
+    static const struct {
+        const char *name;
+        clew_span_kind kind;
+    } kinds[] = {{"SERVER", CLEW_SERVER},
+                 {"CLIENT", CLEW_CLIENT},
+                 {"PRODUCER", CLEW_PRODUCER},
+                 {"CONSUMER", CLEW_CONSUMER}};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(name, kinds[i].name) == 0)
+            return kinds[i].kind;
+    return (clew_span_kind)0;
+}
+
+static struct built build_case(const struct document *spans) {
+    struct build_span *table = calloc(spans->count, sizeof *table);
+    cr_assert_not_null(table);
+    for (size_t i = 0; i < spans->count; i++) {
+        const struct document *span = &spans->members[i];
+        table[i] = (struct build_span){.id = document_text(span, "id"),
+                                       .parent = document_text(span, "parent"),
+                                       .start = document_number(span, "start") * MICROSECOND,
+                                       .end = document_number(span, "end") * MICROSECOND,
+                                       .kind = kind_of(document_text(span, "kind"))};
+    }
+    struct built built = build_trace(table, spans->count, NULL);
+    free(table);
+    return built;
+}
+
+static bool is_span(const struct built *built, uint32_t span, const char *id) {
+    return span == build_find(built->trace, id);
+}
+
+static bool is_expected(const struct built *built, const clew_critical_path *path,
+                        const struct document *expected) {
+    if (path->root_count != expected->count)
+        return false;
+    for (uint32_t i = 0; i < path->root_count; i++) {
+        const clew_path_root *root = &path->roots[i];
+        const struct document *segments = document_find(&expected->members[i], "segments");
+        if (!is_span(built, root->span, document_text(&expected->members[i], "root")) ||
+            root->segment_count != segments->count)
+            return false;
+        for (uint32_t k = 0; k < root->segment_count; k++) {
+            const clew_path_segment *segment = &path->segments[root->first_segment + k];
+            const struct document *one = segments->members[k].members;
+            if (!is_span(built, segment->span, one[0].text) ||
+                segment->start_unix_nano != (uint64_t)one[1].number * MICROSECOND ||
+                segment->end_unix_nano != (uint64_t)one[2].number * MICROSECOND)
+                return false;
+        }
+    }
+    return true;
+}
+
+Test(path_cases, every_critical_path_is_as_expected) {
+    struct document document = document_read("critical_path_cases.json");
+    const struct document *cases = document_find(&document, "cases");
+    cr_assert_eq(cases->count, 92);
+    for (size_t i = 0; i < cases->count; i++) {
+        const struct document *one = &cases->members[i];
+        clew_path_options options = {0};
+        if (document_find(one, "eps")->kind == DOCUMENT_TEXT) {
+            cr_assert_str_eq(document_text(one, "eps"), "parent_duration/100");
+            options.eps_ppm = 10000;
+        }
+        struct built built = build_case(document_find(one, "spans"));
+        clew_critical_path *path = clew_critical_path_new(built.trace, &options);
+        cr_assert_not_null(path);
+        cr_expect(is_expected(&built, path, document_find(one, "expected")), "%s: another path",
+                  document_text(one, "name"));
+        clew_critical_path_free(path);
+        build_free(&built);
+    }
+    document_free(&document);
+    CLEW_NO_LEAKS();
+}
+
+Test(path_cases, the_self_time_of_every_case_is_as_expected) {
+    struct document cases = document_read("self_time_cases.json");
+    cr_assert_eq(cases.count, 15);
+    for (size_t i = 0; i < cases.count; i++) {
+        static const char *const ids[] = {"1", "2", "3", "4", "5"};
+        const struct document *parent = document_find(&cases.members[i], "parent");
+        const struct document *children = document_find(&cases.members[i], "children");
+        struct build_span spans[5] = {{.id = "a", .start = time_of(parent, 0), .end = time_of(parent, 1)}};
+        cr_assert_lt(children->count, 5);
+        for (size_t k = 0; k < children->count; k++)
+            spans[1 + k] = (struct build_span){.id = ids[k],
+                                               .parent = "a",
+                                               .start = time_of(&children->members[k], 0),
+                                               .end = time_of(&children->members[k], 1)};
+        struct built built = build_trace(spans, 1 + children->count, NULL);
+        clew_critical_path *path = clew_critical_path_new(built.trace, NULL);
+        cr_expect_eq(path->spans[build_find(built.trace, "a")].self,
+                     document_number(&cases.members[i], "self_time"), "%s",
+                     document_text(&cases.members[i], "name"));
+        clew_critical_path_free(path);
+        build_free(&built);
+    }
+    document_free(&cases);
+    CLEW_NO_LEAKS();
+}
