@@ -2,6 +2,7 @@
  * frames a test wants. Drives it with a poll loop, as the worker does. */
 #include "collector-bridge/export/compress.h"
 #include "collector-bridge/export/transport.h"
+#include "test/fork_now.h"
 #include "test/peer/receiver.h"
 #include "test/tap.h"
 
@@ -1112,7 +1113,7 @@ static void forked(void) {
     struct clew__transport *transport = clew__grpc_new(&settings);
     call(transport, &small, 2000);
     int status = -1;
-    pid_t child = fork();
+    pid_t child = fork_now();
     if (child == 0) {
         unsigned before = open_descriptors();
         transport->kind->forget(transport);
@@ -1127,7 +1128,7 @@ static void forked(void) {
     tap_ok(receiver_counts(receiver).connections == 2, "on a connection of its own");
     struct run run = call(transport, &small, 2000);
     tap_ok(run.result.accepted && receiver_counts(receiver).connections == 2, "the parent's is as it was");
-    child = fork(); /* as after a raw clone: nobody tells the transport */
+    child = fork_now(); /* as after a raw clone: nobody tells the transport */
     if (child == 0) {
         run = call(transport, &small, 2000);
         transport->kind->destroy(transport);

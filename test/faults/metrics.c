@@ -1,6 +1,7 @@
 /* Clew's metrics about itself on their way to a receiver: where they go, what they say, and that a receiver
  * that hangs holds nothing up. From clew_init() on, with the exporter for networks. */
 #include "test/faults/peer.h"
+#include "test/fork_now.h"
 #include "test/peer/receiver.h"
 #include "test/tap.h"
 
@@ -172,14 +173,14 @@ static CLEW_UNUSED void children(void) {
     int status = 0;
     start(peer_port(peer), CLEW_OTLP_HTTP_JSON);
     make_spans(5);
-    pid_t idle = fork();
+    pid_t idle = fork_now();
     if (idle == 0) {
         clew_shutdown(PATIENCE_MS);
         _exit(0);
     }
     waitpid(idle, &status, 0);
     tap_ok(peer_requests(peer) == 0, "a child that has done nothing sends nothing");
-    pid_t busy = fork();
+    pid_t busy = fork_now();
     if (busy == 0) {
         make_spans(3);
         clew_shutdown(PATIENCE_MS);

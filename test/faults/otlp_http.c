@@ -2,6 +2,7 @@
  * Drives the state machine with a poll loop, as the worker does. */
 #include "test/faults/drive.h"
 #include "test/faults/peer.h"
+#include "test/fork_now.h"
 #include "test/tap.h"
 
 #include <arpa/inet.h>
@@ -428,7 +429,7 @@ static void forked(void) {
     struct peer *peer = start(steps, 1);
     clew_exporter exporter = exporter_to(peer_port(peer), "http");
     struct run run = export_batch(&exporter, &small, 1000);
-    pid_t child = fork();
+    pid_t child = fork_now();
     if (child == 0) {
         exporter.forked(exporter.self);
         run = export_batch(&exporter, &small, 1000);
@@ -442,7 +443,7 @@ static void forked(void) {
     expect("parent's next batch", run, CLEW_EXPORT_DELIVERED, 1000, "");
     tap_ok(peer_connections(peer) == 2 && peer_requests(peer) == 3, "on the connection that it had");
 
-    child = fork(); /* as after a raw clone: nobody tells the exporter */
+    child = fork_now(); /* as after a raw clone: nobody tells the exporter */
     if (child == 0) {
         run = export_batch(&exporter, &small, 1000);
         exporter.destroy(exporter.self);
@@ -488,7 +489,7 @@ static void key_with_a_passphrase(void) {
         return;
     }
     struct peer *peer = start(steps, 1);
-    pid_t child = fork();
+    pid_t child = fork_now();
     if (child == 0)
         export_with_a_locked_key(peer_port(peer), path, silent[0]);
     waitpid(child, &status, 0);

@@ -2,6 +2,7 @@
  * delivered is said. The whole way from clew_init() on, with the exporter for networks. */
 #include "test/faults/delivery.h"
 #include "test/faults/peer.h"
+#include "test/fork_now.h"
 
 /* What a deadline may be passed by, in ms: also what the threads had to wait for a processor. */
 static unsigned grace(void) {
@@ -88,7 +89,7 @@ static CLEW_UNUSED void exit_against_silence(void) {
     struct peer *peer = peer_start(&step, 1);
     uint64_t before = clew_monotonic_nano();
     int status = 0;
-    pid_t child = fork();
+    pid_t child = fork_now();
     if (child == 0) {
         setenv("CLEW_EXIT_FLUSH_MS", "200", 1);
         start(peer_port(peer));

@@ -1,5 +1,6 @@
 /* The OTLP exporter with a spool, as a program sees it: a receiver that is away, hangs, or comes back;
  * restarts, forks, a disk that takes nothing. */
+#include "test/fork_now.h"
 #include "test/peer/receiver.h"
 #include "test/tap.h"
 
@@ -224,7 +225,7 @@ static void forked_child(void) {
     init(receiver, directory);
     make_spans(50);
     clew_flush(PATIENCE_MS);
-    pid_t child = fork();
+    pid_t child = fork_now();
     if (child == 0) {
         make_spans(7);
         clew_delivery flushed = clew_flush(PATIENCE_MS);
@@ -258,7 +259,7 @@ static void forks_in_between(void) {
     for (int i = 0; i < 30; i++) {
         int status;
         make_spans(600);
-        pid_t child = fork();
+        pid_t child = fork_now();
         if (child == 0) {
             alarm(20);
             make_spans(1);

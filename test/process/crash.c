@@ -1,5 +1,6 @@
 /* Processes that die with ended spans: the next start finds every span whose end had returned. */
 #include "process.h"
+#include "test/fork_now.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -321,7 +322,7 @@ static void forks_have_own_files(void) {
             _exit(9);
         end_as(0, SPANS / 2);
         for (unsigned i = 1; i < THREADS; i++)
-            if (fork() == 0) {
+            if (fork_now() == 0) {
                 end_as(i, SPANS / 2);
                 atomic_fetch_add(&progress->ready, 1);
                 while (atomic_load(&progress->ready) != TOLD_TO_DIE)

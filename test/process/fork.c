@@ -1,37 +1,9 @@
 /* fork: the child starts anew, keeps its contexts, and sends nothing twice. */
 #include "process.h"
+#include "test/fork_now.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <sys/mman.h>
-
-/* Whether all other threads of this process sleep. */
-static bool others_sleep(void) {
-    DIR *tasks = opendir("/proc/self/task");
-    bool sleep = true;
-    for (struct dirent *task; tasks && (task = readdir(tasks)) != NULL;) {
-        char path[300];
-        if (task->d_name[0] == '.' || atoi(task->d_name) == (int)getpid())
-            continue;
-        snprintf(path, sizeof path, "/proc/self/task/%s/status", task->d_name);
-        char *text = content_of(path);
-        sleep &= text[0] == '\0' || strstr(text, "State:\tS") != NULL;
-        free(text);
-    }
-    if (tasks)
-        closedir(tasks);
-    return sleep;
-}
-
-/* Sanitizers have an allocator of their own, which stays locked in the child when a thread was inside it at
- * the fork: there, only processes whose other threads sleep may fork. */
-static pid_t fork_now(void) {
-    uint64_t end = clew_monotonic_nano() + UINT64_C(5000000000);
-    while (SANITIZED && !others_sleep() && clew_monotonic_nano() < end)
-        usleep(1000);
-    return fork();
-}
 
 /* ---- one thread, the file exporter ---- */
 

@@ -2,6 +2,7 @@
  * descriptors closed behind everybody's back, limits, filters, small stacks, threads that are cancelled. Each
  * case runs in a child of its own with an alarm: whoever hangs has failed. */
 #include "process.h"
+#include "test/fork_now.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -44,6 +45,7 @@ static void make(const char *name, int count) {
 
 /* As a raw clone: 0 in the child. */
 static pid_t raw_clone(void) {
+    wait_to_fork();
     return (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
 }
 
@@ -144,7 +146,7 @@ static int becomes_a_daemon(void) {
         return 99;
     start();
     make("before", 2);
-    pid_t child = fork();
+    pid_t child = fork_now();
     if (child == 0) {
         setsid();
         if (fork() != 0)
@@ -348,7 +350,7 @@ static int without_getrandom(void) {
     }
     /* A child has other ids, too. */
     uint8_t *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    pid_t child = fork();
+    pid_t child = fork_now();
     if (child == 0) {
         memcpy(shared, clew_span_start(NULL, "child", NULL).span_id, 8);
         _exit(0);
