@@ -631,6 +631,9 @@ static clew__text peer_of(struct decoder *decoder) {
     enum slot slot;
     if (!decoder->picked)
         return 0;
+    /* A server's attributes of address and of RPC name the server itself. */
+    if (decoder->record.kind == CLEW_SERVER)
+        return add_text(decoder, picked_text(decoder, SLOT_PEER_SERVICE));
     slot = first_text(decoder, FIRST_PEER, is_database ? LAST_DATABASE_PEER : LAST_PEER);
     if (slot == SLOT_NONE)
         return 0;
