@@ -56,6 +56,7 @@ clew_service_map *clew_service_map_new(const clew_service_map_options *options) 
         .node_limit = limit_of(used.node_limit, DEFAULT_NODES),
         .edge_limit = limit_of(used.edge_limit, DEFAULT_EDGES),
         .open_limit = limit_of(used.open_limit, DEFAULT_OPEN),
+        .open.ceiling = UINT64_MAX,
         .totals.start = UINT64_MAX,
     };
     if (init_names(map))
@@ -366,6 +367,8 @@ static clew__text translated(const clew__text *names, clew__text name) {
 
 static void merge_rows(struct clew_service_map *into, const struct clew_service_map *from,
                        const clew__text *names) {
+    if (from->open.ceiling < into->open.ceiling)
+        into->open.ceiling = from->open.ceiling;
     for (uint32_t i = 0; i < from->open.count; i++) {
         struct clew__open *row = clew__open_add(into);
         if (!row)

@@ -73,6 +73,7 @@ struct clew__open {
     uint8_t kind;      /* enum clew__open_kind */
     uint8_t type;      /* of the edge that it makes alone; CLEW_EDGE_TYPE_COUNT: none */
     bool failed, is_open;
+    bool is_near;    /* only links of its own trace may lead to it */
     bool is_paired;  /* an OUT span that has a pair by parent: no edge alone, its latency is measured */
     bool on_path;    /* of the critical path */
     bool is_counted; /* …and for the edge that it makes alone, the trace already counts */
@@ -81,6 +82,8 @@ struct clew__open {
 struct clew__open_rows {
     struct clew__open *rows;
     uint32_t count, capacity;
+    uint64_t
+        ceiling; /* the least order of those that were settled early: what is not below it must be, too */
 };
 
 /* What is worked with while a trace is added: by node. In map_pair.c. */

@@ -108,7 +108,8 @@ static void settling_fini(struct settling *settling) {
 /* The row of the span that a link leads to; CLEW_NO_SPAN when it is not there. */
 static uint32_t find_target(const struct settling *settling, const struct clew__open *link) {
     uint32_t left = 0, right = settling->target_count;
-    if (settling->within_traces && memcmp(link->target_trace, link->trace_id, sizeof link->trace_id) != 0)
+    bool is_far = memcmp(link->target_trace, link->trace_id, sizeof link->trace_id) != 0;
+    if (settling->within_traces && is_far)
         return CLEW_NO_SPAN;
     while (left < right) {
         uint32_t middle = left + (right - left) / 2;
@@ -124,7 +125,7 @@ static uint32_t find_target(const struct settling *settling, const struct clew__
     if (left == settling->target_count)
         return CLEW_NO_SPAN;
     const struct clew__open *found = settling->targets[left];
-    if (found->span_id != link->target_id ||
+    if (found->span_id != link->target_id || (found->is_near && is_far) ||
         memcmp(found->trace_id, link->target_trace, sizeof found->trace_id) != 0)
         return CLEW_NO_SPAN;
     return (uint32_t)(found - settling->rows);
@@ -267,12 +268,12 @@ void clew__open_settle(struct clew_service_map *map, struct clew__open *rows, ui
 
 /* ---- the limit ---- */
 
-/* How many of the ordered rows belong to the traces that stay. */
+/* How many of the ordered rows stay: those of whole traces, and of none beyond one that had to go. */
 static uint32_t count_kept(const struct clew__open_rows *open, uint32_t limit) {
-    uint32_t kept = limit;
-    if (open->count <= limit)
-        return open->count;
-    while (kept > 0 && is_same_trace(&open->rows[kept - 1], &open->rows[kept]))
+    uint32_t kept = open->count < limit ? open->count : limit;
+    while (kept > 0 && kept < open->count && open->rows[kept - 1].order == open->rows[kept].order)
+        kept--;
+    while (kept > 0 && open->rows[kept - 1].order >= open->ceiling)
         kept--;
     return kept;
 }
@@ -286,10 +287,14 @@ void clew__open_prune(struct clew_service_map *map) {
 
 void clew__open_trim(struct clew_service_map *map) {
     struct clew__open_rows *open = &map->open;
-    if (open->count <= map->open_limit)
+    if (open->count <= map->open_limit && open->ceiling == UINT64_MAX)
         return;
-    qsort(open->rows, open->count, sizeof *open->rows, compare_rows);
+    if (open->count > 1)
+        qsort(open->rows, open->count, sizeof *open->rows, compare_rows);
     uint32_t kept = count_kept(open, map->open_limit), settled = open->count - kept;
+    if (settled == 0)
+        return;
+    open->ceiling = open->rows[kept].order < open->ceiling ? open->rows[kept].order : open->ceiling;
     clew__open_settle(map, open->rows + kept, settled, true);
     map->totals.settled_early += settled;
     open->count = kept;

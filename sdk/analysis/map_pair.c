@@ -329,13 +329,16 @@ static int compare_targets(const void *left, const void *right) {
     return (a->span_id > b->span_id) - (a->span_id < b->span_id);
 }
 
-/* Whether a link may lead to an OUT span. Of other traces only to those of messaging: to remember every call
+/* Whether links of other traces may lead to an OUT span: to those of messaging only. To remember every call
  * of a database for ever would cost too much. */
-static bool may_be_linked(const struct pairing *pairing, const struct clew__record *record) {
+static bool is_far_target(const struct clew__record *record) {
+    return record->kind == CLEW_PRODUCER || (record->flags & CLEW__RECORD_MESSAGING);
+}
+
+/* Whether a link of the trace does. */
+static bool is_near_target(const struct pairing *pairing, const struct clew__record *record) {
     const struct clew__map_scratch *scratch = &pairing->map->scratch;
     struct clew__map_target wanted = {record->id};
-    if (record->kind == CLEW_PRODUCER || (record->flags & CLEW__RECORD_MESSAGING))
-        return true;
     return scratch->target_count > 0 &&
            bsearch(&wanted, scratch->targets, scratch->target_count, sizeof wanted, compare_targets) != NULL;
 }
@@ -361,6 +364,7 @@ static void open_out(struct pairing *pairing, uint32_t node, struct loose_run lo
             verdict = (struct verdict){service_name(pairing, loose.at[i].child), CLEW_EDGE_INFERRED};
             pairing->spots[loose.at[i].child].in = spot_of_row(pairing, row);
         }
+        row->is_near = !is_far_target(record);
         row->is_paired = spot->has_pair;
         row->other = verdict.name;
         row->type = (uint8_t)verdict.type;
@@ -389,7 +393,8 @@ static void infer_edges(struct pairing *pairing, uint32_t node, struct loose_run
 static void take_out(struct pairing *pairing, uint32_t node, struct loose_run loose) {
     clew_map_side *side = &pairing->map->totals.out;
     side->spans++;
-    if (may_be_linked(pairing, record_of(pairing, node)))
+    const struct clew__record *record = record_of(pairing, node);
+    if (is_far_target(record) || is_near_target(pairing, record))
         open_out(pairing, node, loose);
     else if (pairing->spots[node].has_pair)
         side->paired++;
@@ -544,7 +549,7 @@ static void mark_counted(struct pairing *pairing) {
 static uint64_t order_of(const uint8_t trace_id[16]) {
     uint64_t halves[2];
     memcpy(halves, trace_id, sizeof halves);
-    return clew__mix(halves[0] ^ clew__mix(halves[1] + 1));
+    return clew__mix(halves[0] ^ clew__mix(halves[1] + 1)) >> 1; /* below any ceiling */
 }
 
 static bool reserve(struct clew__map_scratch *scratch, uint32_t count) {
