@@ -763,12 +763,16 @@ static void store_span(struct decoder *decoder, size_t size) {
     records = sink->records_of(sink->user, decoder->trace_id, size);
     if (!records)
         return;
-    renew_resource(decoder);
+    /* Texts come last: what makes room sweeps those that no record holds. */
     if (!decoder->failed)
+        decoder->failed = !reserve_record(decoder, records);
+    if (!decoder->failed) {
+        renew_resource(decoder);
         complete_record(decoder);
+    }
     if (!decoder->failed && records->trace_id_text == 0)
         records->trace_id_text = add_text(decoder, picked_text(decoder, SLOT_TRACE_ID));
-    if (decoder->failed || !reserve_record(decoder, records)) {
+    if (decoder->failed) {
         if (records->trace_id_text == CLEW__TEXT_FAILED)
             records->trace_id_text = 0;
         drop(decoder, false);
@@ -790,7 +794,8 @@ static void decode_span(struct decoder *decoder, struct clew__wire span) {
     decoder->link_count = decoder->wait_count = 0;
     decoder->failed = false;
     read_span(decoder, span);
-    store_span(decoder, (size_t)(span.end - span.at));
+    store_span(decoder,
+               (size_t)(span.end - span.at) + (size_t)(decoder->resource.end - decoder->resource.at));
 }
 
 static void decode_group(struct decoder *decoder, struct clew__wire group) {

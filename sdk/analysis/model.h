@@ -104,10 +104,11 @@ int clew__node_compare_ids(const struct clew_trace *trace, uint32_t a, uint32_t 
 
 /* Reads all spans of checked OTLP bytes, each into the records of its trace. In decode.c. */
 struct clew__decode_sink {
-    /* Where a span of `size` bytes belongs; NULL leaves it out, counted by whoever says so. May sweep the
-     * texts, but not those of what was added. */
+    /* Where a span belongs that has `size` bytes with its resource; NULL leaves it out, counted by whoever
+     * says so. May sweep the texts, but not those of what was added. */
     struct clew__records *(*records_of)(void *user, const uint8_t trace_id[16], size_t size);
-    /* Records are about to grow by so many bytes; false leaves the span out. NULL: they may. */
+    /* The records are about to grow by so many bytes; false leaves the span out. May sweep too. NULL: they
+     * may. */
     bool (*room)(void *user, size_t bytes);
     void (*added)(void *user, struct clew__records *records); /* after each span: the last record; or NULL */
     void (*dropped)(void *user, bool is_malformed);           /* no ids; or no memory; or NULL */
@@ -126,8 +127,8 @@ size_t clew__records_bytes(const struct clew__records *records);
  * when memory runs out. In normalize.c. */
 struct clew_trace *clew__normalize(const struct clew__texts *texts, const struct clew__records *source);
 void clew__trace_free(struct clew_trace *trace);
-/* Memory that it holds. */
-size_t clew__trace_bytes(const struct clew_trace *trace);
+/* Memory that the trace of so many records holds at most. */
+size_t clew__trace_bytes_max(uint32_t records);
 /* Orders children and roots anew, after times were corrected. False, and as it was, when memory runs out. */
 bool clew__trace_reorder(struct clew_trace *trace);
 

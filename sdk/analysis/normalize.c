@@ -417,12 +417,13 @@ static void sort_spots(struct work *work) {
         work->spots[work->keys[i].index].node = i;
 }
 
-static size_t bytes_of(uint32_t nodes) {
+static size_t bytes_of(size_t nodes) {
     return sizeof(struct clew_trace) + nodes * (sizeof(struct clew__node) + sizeof(uint32_t));
 }
 
-size_t clew__trace_bytes(const struct clew_trace *trace) {
-    return bytes_of(trace->node_count);
+/* Of two orphans there is at most one phantom. */
+size_t clew__trace_bytes_max(uint32_t records) {
+    return bytes_of((size_t)records + records / 2);
 }
 
 static struct clew_trace *new_trace(const struct work *work) {

@@ -41,7 +41,7 @@ CLEW_API const char *clew_completion_name(clew_completion completion);
 /** Options; of every member 0 is the default. */
 typedef struct clew_trace_buffer_options {
     uint32_t struct_size;
-    uint64_t memory_limit;   /**< bytes of spans, texts and books; 64 MiB */
+    uint64_t memory_limit;   /**< bytes of spans, texts and books, never exceeded; 64 MiB */
     uint32_t span_limit;     /**< of one trace; 100 000; what comes beyond is counted, not kept */
     uint32_t grace_min_ms;   /**< bounds of the quiet time, which is four times the 99th percentile of the */
     uint32_t grace_max_ms;   /**< time between spans of a trace; 100 and 2000 */
@@ -53,7 +53,8 @@ typedef struct clew_trace_buffer_options {
     /** Called when a trace becomes complete, once, and again when late spans came while it was still held
      * (`is_late`); the trace is valid for the call. May be NULL. */
     void (*on_complete)(void *user, const clew_trace *trace, clew_completion reason, bool is_late);
-    /** Called when a complete trace leaves to make room, or at the end; may be NULL. */
+    /** Called when a complete trace leaves to make room; may be NULL. Neither callback may change the buffer.
+     */
     void (*on_leave)(void *user, const clew_trace *trace);
     void *user;
 } clew_trace_buffer_options;
@@ -67,6 +68,8 @@ typedef struct clew_trace_buffer_stats {
     uint64_t dropped_late;        /**< came after their trace had left */
     uint64_t dropped_memory;      /**< no room, or an allocation failed */
     uint64_t dropped_malformed;   /**< no trace id or no span id */
+    uint64_t dropped_busy;        /**< ended inside a callback of the buffer, or after a fork that caught
+                                     another thread inside it */
     uint64_t late_spans;          /**< came after their trace was complete, and were added */
     uint64_t traces_held;
     uint64_t traces_complete[CLEW_COMPLETION_COUNT]; /**< by reason */

@@ -29,8 +29,9 @@ typedef struct clew_span_error {
     uint32_t reaches; /**< of one that failed: the highest span that an unbroken chain of errors leads to */
     uint32_t origin;  /**< of one that failed: the first to fail of those below it, by end, then depth; itself
                          for an origin */
-    bool reaches_root; /**< `reaches` is a root */
-    bool is_edge;      /**< a client's own error: its server is well, or it has none in the trace: time-out,
+    bool reaches_root; /**< `reaches` is a root, or only a missing span is above it */
+    bool is_top;       /**< failed, and nothing above it has */
+    bool is_edge;      /**< a caller's own error, while its server, which is in the trace, is well: time-out,
                           cancellation, network */
     uint32_t retry;    /**< the group of attempts that it belongs to, or UINT32_MAX */
 } clew_span_error;
@@ -53,7 +54,7 @@ typedef struct clew_trace_errors {
     uint32_t retry_count;
     uint32_t failed, origins, propagated, handled;
     uint32_t roots, roots_failed;
-    uint64_t critical_lost; /**< time on the path below the highest spans that failed, themselves included */
+    uint64_t critical_lost; /**< time on the path in and below the highest spans that failed */
 } clew_trace_errors;
 
 /** The errors of one trace. n log n, no recursion. NULL when memory runs out, or the path is not of this
