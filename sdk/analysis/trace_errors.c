@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+/* Semantic conventions for HTTP spans, Status: 500 and above has failed, for clients 400 and above. */
+#define HTTP_CLIENT_ERROR 400u
 #define HTTP_SERVER_ERROR 500u
 
 /* What is needed of a span. */
@@ -39,8 +41,9 @@ struct reading {
 };
 
 bool clew_trace_span_has_failed(const clew_trace_span *span) {
+    uint32_t bound = span->kind == CLEW_CLIENT ? HTTP_CLIENT_ERROR : HTTP_SERVER_ERROR;
     return span->status == CLEW_STATUS_ERROR ||
-           (span->status == CLEW_STATUS_UNSET && span->http_status >= HTTP_SERVER_ERROR);
+           (span->status == CLEW_STATUS_UNSET && span->http_status >= bound);
 }
 
 const char *clew_error_role_name(clew_error_role role) {

@@ -82,6 +82,10 @@ static struct document read_value(const char **at) {
 struct document document_read(const char *name) {
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", CLEW_TEST_CASES, name);
+    return document_read_path(path);
+}
+
+struct document document_read_path(const char *path) {
     FILE *file = fopen(path, "r");
     cr_assert_not_null(file, "%s cannot be read", path);
     fseek(file, 0, SEEK_END);

@@ -18,6 +18,8 @@ struct document {
 
 /* A file of test/cases; fails the test when it cannot be read. */
 struct document document_read(const char *name);
+/* Any file that is trusted and small. */
+struct document document_read_path(const char *path);
 void document_free(struct document *document);
 
 /* A member; NULL: there is none. */
