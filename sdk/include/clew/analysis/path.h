@@ -77,7 +77,8 @@ typedef struct clew_path_root {
     uint64_t start_unix_nano, end_unix_nano;
 } clew_path_root;
 
-/** What the path says of one span; nanoseconds. */
+/** What the paths say of one span; nanoseconds. A span that by recorded waits is on the paths of several
+ * roots counts for each. */
 typedef struct clew_path_span {
     uint64_t duration;
     uint64_t self;          /**< the duration without the union of all its children's, clipped to it */
