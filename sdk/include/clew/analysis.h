@@ -9,6 +9,7 @@
 #ifndef CLEW_ANALYSIS_H
 #define CLEW_ANALYSIS_H
 
+#include <clew/analysis/baseline.h>
 #include <clew/analysis/bottlenecks.h>
 #include <clew/analysis/buffer.h>
 #include <clew/analysis/diff.h>
