@@ -247,6 +247,7 @@ uint32_t clew__map_count_call(struct clew_service_map *map, const struct clew__c
     uint64_t weight = out->is_there ? out->weight : 0;
     if (in->is_there && in->weight > weight)
         weight = in->weight;
+    edge->seen_calls++;
     edge->calls = clew__saturated_sum(edge->calls, weight);
     if (call->is_indirect)
         edge->indirect = clew__saturated_sum(edge->indirect, weight);
@@ -320,6 +321,7 @@ static void merge_node(struct clew_service_map *into, clew__text name, const str
         return;
     }
     node->spans += from->spans;
+    node->seen_calls += from->seen_calls;
     node->calls = clew__saturated_sum(node->calls, from->calls);
     node->errors = clew__saturated_sum(node->errors, from->errors);
     node->self = clew__wide_sum(node->self, from->self);
@@ -341,6 +343,7 @@ static void merge_edge(struct clew_service_map *into, const struct clew__map_edg
         return;
     struct clew__map_edge *edge = &into->edges[number];
     bool is_other = edge->client == into->other || edge->server == into->other;
+    edge->seen_calls += from->seen_calls;
     edge->calls = clew__saturated_sum(edge->calls, from->calls);
     edge->errors = clew__saturated_sum(edge->errors, from->errors);
     edge->client_errors = clew__saturated_sum(edge->client_errors, from->client_errors);

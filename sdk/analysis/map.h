@@ -18,6 +18,7 @@
 
 struct clew__map_node {
     uint64_t spans;         /* not weighted; 0: virtual, unless a merge brought some */
+    uint64_t seen_calls;    /* not weighted */
     uint64_t calls, errors; /* weighted */
     clew__wide_number self, critical;
     uint64_t path_traces;
@@ -27,6 +28,7 @@ struct clew__map_node {
 struct clew__map_edge {
     clew__text client, server, broker;
     uint32_t type;
+    uint64_t seen_calls; /* not weighted */
     uint64_t calls, errors, client_errors, server_errors, client_only_errors, indirect, skewed; /* weighted */
     clew__wide_number gap_time;
     uint64_t path_traces;

@@ -441,6 +441,7 @@ static void count_node(struct pairing *pairing, uint32_t index) {
     }
     node->spans++;
     if (pairing->places[index].is_entry) {
+        node->seen_calls++;
         node->calls = clew__saturated_sum(node->calls, record->weight);
         if (has_failed(record))
             node->errors = clew__saturated_sum(node->errors, record->weight);

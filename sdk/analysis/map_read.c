@@ -51,6 +51,7 @@ static clew_map_edge tell_edge(const struct clew_service_map *map, const struct 
         .server_latency = measured(&edge->server_latency),
         .gap = measured(&edge->gap),
         .lag = measured(&edge->lag),
+        .seen_calls = edge->seen_calls,
     };
     out.path_share = all ? (double)out.path_traces / (double)all : 0;
     return out;
@@ -80,7 +81,7 @@ static int compare_nodes(const void *left, const void *right) {
 /* What is known of a node by its edges alone. */
 struct by_edges {
     bool is_there;
-    uint64_t calls, errors;
+    uint64_t seen_calls, calls, errors;
 };
 
 static void collect_by_edges(const struct clew_service_map *map, struct by_edges *nodes) {
@@ -88,6 +89,7 @@ static void collect_by_edges(const struct clew_service_map *map, struct by_edges
         const struct clew__map_edge *edge = &map->edges[i];
         struct by_edges *server = &nodes[edge->server];
         nodes[edge->client].is_there = server->is_there = true;
+        server->seen_calls += edge->seen_calls;
         server->calls = clew__saturated_sum(server->calls, edge->calls);
         server->errors = clew__saturated_sum(server->errors, edge->errors);
     }
@@ -98,6 +100,7 @@ static clew_map_node tell_node(const struct clew_service_map *map, clew__text na
     uint64_t all = map->totals.path_traces;
     bool is_virtual = !node || node->spans == 0;
     clew_map_node out = {.service = clew__names_get(&map->names, name), .is_virtual = is_virtual};
+    out.seen_calls = is_virtual ? by_edges->seen_calls : node->seen_calls;
     out.calls = rounded(is_virtual ? by_edges->calls : node->calls);
     out.errors = rounded(is_virtual ? by_edges->errors : node->errors);
     if (is_virtual)

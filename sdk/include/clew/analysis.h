@@ -14,6 +14,7 @@
 #include <clew/analysis/buffer.h>
 #include <clew/analysis/diff.h>
 #include <clew/analysis/errors.h>
+#include <clew/analysis/health.h>
 #include <clew/analysis/map.h>
 #include <clew/analysis/operations.h>
 #include <clew/analysis/path.h>

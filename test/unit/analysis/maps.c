@@ -88,6 +88,7 @@ static void print_edge(struct clew__writer *out, const clew_map_edge *edge) {
           " skewed %" PRIu64 " gap %" PRIu64 " traces %" PRIu64 " %.17g",
           edge->calls, edge->errors, edge->client_errors, edge->server_errors, edge->client_only_errors,
           edge->indirect, edge->skewed, edge->critical_gap_nano, edge->path_traces, edge->path_share);
+    print(out, " seen %" PRIu64, edge->seen_calls);
     print_sketch(out, "client", edge->client_latency);
     print_sketch(out, "server", edge->server_latency);
     print_sketch(out, "gap", edge->gap);
@@ -98,9 +99,9 @@ static void print_edge(struct clew__writer *out, const clew_map_edge *edge) {
 static void print_node(struct clew__writer *out, const clew_map_node *node) {
     print(out,
           "%.*s %d spans %" PRIu64 " calls %" PRIu64 " errors %" PRIu64 " self %" PRIu64 " critical %" PRIu64
-          " traces %" PRIu64 "\n",
+          " traces %" PRIu64 " seen %" PRIu64 "\n",
           (int)node->service.size, node->service.data, node->is_virtual, node->spans, node->calls,
-          node->errors, node->self_nano, node->critical_nano, node->path_traces);
+          node->errors, node->self_nano, node->critical_nano, node->path_traces, node->seen_calls);
 }
 
 static void print_side(struct clew__writer *out, const char *name, const clew_map_side *side) {

@@ -68,6 +68,7 @@ typedef struct clew_map_node {
     uint64_t self_nano; /**< own work of all its spans; 0 without paths */
     uint64_t critical_nano; /**< on critical paths, edge gaps apart */
     uint64_t path_traces;   /**< traces (not weighted) with one of its spans on their critical path */
+    uint64_t seen_calls;    /**< not weighted: what statistics may be built on */
 } clew_map_node;
 
 /** Calls from one service to another. A side that was not measured has no sketch (NULL). One sample for each
@@ -88,6 +89,7 @@ typedef struct clew_map_edge {
     const clew_sketch *client_latency, *server_latency;
     const clew_sketch *gap; /**< rpc: client less server */
     const clew_sketch *lag; /**< messaging: from the producer's end to the consumer's start */
+    uint64_t seen_calls;    /**< not weighted: what statistics may be built on */
 } clew_map_edge;
 
 /** What became of the spans of one direction; not weighted. spans = paired + one_sided + unpaired. */
