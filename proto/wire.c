@@ -224,6 +224,13 @@ static bool take_member(struct cursor *cursor, struct clew__field *out) {
     return breaks(cursor, CLEW__WIRE_BAD_TYPE, tag_at);
 }
 
+static inline bool take_short(struct cursor *cursor, struct clew__field *out) {
+    struct clew__wire wire = {cursor->at, cursor->end};
+    bool taken = clew__wire_next_short(&wire, out);
+    cursor->at = wire.at;
+    return taken;
+}
+
 bool clew__wire_next(struct clew__wire *wire, struct clew__field *out, enum clew__wire_error *error) {
     struct cursor cursor = {wire->at, wire->end, CLEW__WIRE_OK};
     bool taken = cursor.at != cursor.end && take_member(&cursor, out);
@@ -279,7 +286,7 @@ static bool walk(struct cursor *cursor, const struct clew__wire_limits *limits) 
             continue;
         }
         cursor->end = frame->end;
-        if (!take_member(cursor, &field))
+        if (!take_short(cursor, &field) && !take_member(cursor, &field))
             return false;
         if (members++ >= limits->members)
             return breaks(cursor, CLEW__WIRE_TOO_MANY, tag_at);

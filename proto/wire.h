@@ -133,6 +133,57 @@ struct clew__field {
  * byte (`*error` says which rule; `wire->at` stays at that member's tag). */
 bool clew__wire_next(struct clew__wire *wire, struct clew__field *out, enum clew__wire_error *error);
 
+static inline uint64_t clew__get_fixed(const uint8_t *at, unsigned size) {
+    uint64_t value = 0;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    memcpy(&value, at, size);
+#else
+    for (unsigned i = 0; i < size; i++)
+        value |= (uint64_t)at[i] << (8 * i);
+#endif
+    return value;
+}
+
+/* The next member where it is one of those that nearly all are: its tag is one byte, and its length or varint
+ * one or two. False, and nothing changed but `out`, for all others and at the end. */
+static inline bool clew__wire_next_short(struct clew__wire *wire, struct clew__field *out) {
+    const uint8_t *at = wire->at;
+    unsigned value, read = 2;
+    if (wire->end - at < 3 || at[0] < 8 || at[0] >= 0x80)
+        return false;
+    out->field = (uint32_t)at[0] >> 3;
+    out->type = (enum clew__wire_type)(at[0] & 7);
+    out->number = 0;
+    out->bytes.at = out->bytes.end = NULL;
+    if (out->type == CLEW__WIRE_I64 || out->type == CLEW__WIRE_I32) {
+        unsigned size = out->type == CLEW__WIRE_I64 ? 8 : 4;
+        if (wire->end - at < 1 + (ptrdiff_t)size)
+            return false;
+        out->number = size == 8 ? clew__get_fixed(at + 1, 8) : clew__get_fixed(at + 1, 4);
+        wire->at = at + 1 + size;
+        return true;
+    }
+    value = at[1];
+    if (value >= 0x80) {
+        if (at[2] >= 0x80)
+            return false;
+        value = (value & 0x7F) | (unsigned)at[2] << 7;
+        read = 3;
+    }
+    at += read;
+    if (out->type == CLEW__WIRE_BYTES && value <= (size_t)(wire->end - at)) {
+        out->bytes.at = at;
+        out->bytes.end = wire->at = at + value;
+        return true;
+    }
+    if (out->type == CLEW__WIRE_VARINT) {
+        out->number = value;
+        wire->at = at;
+        return true;
+    }
+    return false;
+}
+
 /* ---- a whole request from a stranger ---- */
 
 struct clew__wire_limits {
