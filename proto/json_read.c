@@ -224,23 +224,36 @@ static bool read_value(struct reader *reader, enum clew__message message, const 
     return read_scalar(reader, &target);
 }
 
-static const struct clew__member *member_named(enum clew__message message, const char *name, size_t size) {
+static const struct clew__member *member_named(enum clew__message message,
+                                               const struct clew__json_string *name) {
     for (uint32_t field = 1; field <= CLEW__SCHEMA_FIELD_MAX; field++) {
         const struct clew__member *member = &clew__schema[message][field];
-        if (member->kind != CLEW__KIND_NONE && word_is(name, size, member->name))
+        if (member->name_size == name->size && member->kind != CLEW__KIND_NONE &&
+            memcmp(name->text, member->name, name->size) == 0)
             return member;
     }
     return NULL;
 }
 
+/* A name that is written with escapes for no need. */
+static const struct clew__member *member_escaped(enum clew__message message,
+                                                 const struct clew__json_string *name) {
+    struct clew__json_text in = {.text = name->text - 1, .size = name->size + 2}; /* with the quotes */
+    struct clew__json_string plain = {.size = 0};
+    char word[WORD_MAX];
+    if (!clew__json_take_word(&in, word, sizeof word, &plain.size) || plain.size > sizeof word)
+        return NULL;
+    plain.text = word;
+    return member_named(message, &plain);
+}
+
 /* A name and its value, or the beginning of that. */
 static bool read_member(struct reader *reader, enum clew__message message) {
-    char name[WORD_MAX];
-    size_t size;
+    struct clew__json_string name;
     const struct clew__member *member;
-    if (!clew__json_take_word(&reader->in, name, sizeof name, &size) || !clew__json_take_colon(&reader->in))
+    if (!clew__json_take_string(&reader->in, &name) || !clew__json_take_colon(&reader->in))
         return false;
-    member = member_named(message, name, size);
+    member = name.escaped ? member_escaped(message, &name) : member_named(message, &name);
     if (!member)
         return clew__json_skip_value(&reader->in);
     clew__json_peek(&reader->in);

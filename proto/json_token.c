@@ -7,7 +7,7 @@ bool clew__json_fail(struct clew__json_text *text, size_t at, const char *reason
     return false;
 }
 
-char clew__json_peek(struct clew__json_text *text) {
+char clew__json_peek_beyond_space(struct clew__json_text *text) {
     while (text->at < text->size) {
         char c = text->text[text->at];
         if (c != ' ' && c != '\n' && c != '\r' && c != '\t')
@@ -142,6 +142,12 @@ bool clew__json_take_string(struct clew__json_text *text, struct clew__json_stri
         return clew__json_unexpected(text, "a string is wanted");
     string->text = text->text + text->at;
     string->escaped = false;
+    string->size = clew__json_plain_size(string->text, text->size - text->at);
+    text->at += string->size;
+    if (text->at < text->size && text->text[text->at] == '"') {
+        text->at++;
+        return true;
+    }
     while (clew__json_next_part(text, &part, &size))
         string->escaped |= part == text->escaped;
     string->size = (size_t)(text->text + text->at - string->text) - 1;

@@ -91,7 +91,12 @@ bool clew__json_fail(struct clew__json_text *text, size_t at, const char *reason
 bool clew__json_unexpected(struct clew__json_text *text, const char *wanted);
 
 /* The next byte that is no white space, which is passed over; 0 at the end. */
-char clew__json_peek(struct clew__json_text *text);
+char clew__json_peek_beyond_space(struct clew__json_text *text);
+static inline char clew__json_peek(struct clew__json_text *text) {
+    if (text->at < text->size && (unsigned char)text->text[text->at] > ' ')
+        return text->text[text->at];
+    return clew__json_peek_beyond_space(text);
+}
 /* Takes `c`, or true / false / null, if it is next. No fault if not; a literal does not pass over white
  * space. */
 bool clew__json_accept(struct clew__json_text *text, char c);

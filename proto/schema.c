@@ -5,15 +5,24 @@
 #include "proto/otlp.h"
 
 #define SCALAR(json_name, kind_name)                                                                         \
-    { .name = json_name, .kind = CLEW__KIND_##kind_name }
+    { .name = json_name, .name_size = sizeof(json_name) - 1, .kind = CLEW__KIND_##kind_name }
 #define OPTIONAL(json_name, kind_name)                                                                       \
-    { .name = json_name, .kind = CLEW__KIND_##kind_name, .optional = true }
+    {                                                                                                        \
+        .name = json_name, .name_size = sizeof(json_name) - 1, .kind = CLEW__KIND_##kind_name,               \
+        .optional = true                                                                                     \
+    }
 #define NESTED(json_name, message_name)                                                                      \
-    { .name = json_name, .kind = CLEW__KIND_MESSAGE, .message = CLEW__##message_name }
+    {                                                                                                        \
+        .name = json_name, .name_size = sizeof(json_name) - 1, .kind = CLEW__KIND_MESSAGE,                   \
+        .message = CLEW__##message_name                                                                      \
+    }
 #define LIST(json_name, message_name)                                                                        \
-    { .name = json_name, .kind = CLEW__KIND_MESSAGE, .message = CLEW__##message_name, .repeated = true }
+    {                                                                                                        \
+        .name = json_name, .name_size = sizeof(json_name) - 1, .kind = CLEW__KIND_MESSAGE,                   \
+        .message = CLEW__##message_name, .repeated = true                                                    \
+    }
 #define TEXTS(json_name)                                                                                     \
-    { .name = json_name, .kind = CLEW__KIND_TEXT, .repeated = true }
+    { .name = json_name, .name_size = sizeof(json_name) - 1, .kind = CLEW__KIND_TEXT, .repeated = true }
 
 const struct clew__member clew__schema[CLEW__MESSAGES][CLEW__SCHEMA_FIELD_MAX + 1] =
     {

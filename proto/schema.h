@@ -56,8 +56,9 @@ enum clew__kind {
 
 struct clew__member {
     const char *name; /* in JSON */
-    uint8_t kind;     /* enum clew__kind */
-    uint8_t message;  /* enum clew__message, of KIND_MESSAGE */
+    uint8_t name_size;
+    uint8_t kind;    /* enum clew__kind */
+    uint8_t message; /* enum clew__message, of KIND_MESSAGE */
     bool repeated;
     bool optional; /* a scalar that says something even when it is zero */
 };

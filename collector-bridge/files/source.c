@@ -1,11 +1,10 @@
 /* Expanding a stream. Owns the state of one decompressor. One thread. */
 #include "collector-bridge/files/source.h"
 
-#include <clew/extend.h>
+#include "collector-bridge/export/zlib_memory.h"
 
 #include <errno.h>
 #include <string.h>
-#include <zlib.h>
 #include <zstd.h>
 #include <zstd_errors.h>
 
@@ -69,6 +68,8 @@ static bool begin(struct clew__source *source) {
     fill(source);
     if (is_gzip(source)) {
         source->form = GZIP;
+        source->zlib.zalloc = clew__zlib_allocate;
+        source->zlib.zfree = clew__zlib_release;
         return inflateInit2(&source->zlib, GZIP_WINDOW_BITS) == Z_OK;
     }
     if (!is_zstd(source))

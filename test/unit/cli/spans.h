@@ -2,8 +2,8 @@
 #ifndef CLEW_TEST_CLI_SPANS_H
 #define CLEW_TEST_CLI_SPANS_H
 
-#include "collector-bridge/files/input.h"
 #include "collector-bridge/cli/tree.h"
+#include "collector-bridge/files/input.h"
 #include "test/support.h"
 
 #include <stdlib.h>

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
+#include <zstd.h>
 
 #define ONE SPAN("0000000000000001", "", "one", "1000", "2000", "")
 #define TWO SPAN("0000000000000002", "", "two", "1000", "2000", "")
@@ -245,6 +247,94 @@ Test(input, file_that_is_not_there_is_named) {
     fclose(errors);
     cr_assert_str_eq(complaints, "clew: /nowhere/at all: No such file or directory\n");
     free(complaints);
+    CLEW_NO_LEAKS();
+}
+
+/* ---- other forms ---- */
+
+#define JAEGER(id)                                                                                           \
+    "{\"traceID\":\"1\",\"spans\":[{\"spanID\":\"" id "\",\"operationName\":\"o\",\"processID\":\"p\"}],"    \
+    "\"processes\":{\"p\":{\"serviceName\":\"s\"}}}"
+#define ZIPKIN(id) "{\"traceId\":\"1\",\"id\":\"" id "\",\"localEndpoint\":{\"serviceName\":\"s\"}}"
+
+Test(input, jaegers_json_is_recognised) {
+    cr_assert_eq(count_text("{\"data\":[" JAEGER("1") "," JAEGER("2") "],\"total\":0}", ""), 2);
+    cr_assert_eq(count_text(JAEGER("1"), ""), 1);
+    cr_assert_eq(count_text("[" JAEGER("1") "]", ""), 1);
+    cr_assert_eq(count_text("{\"data\":" JAEGER("1") "}", ""), 1);
+    CLEW_NO_LEAKS();
+}
+
+Test(input, zipkins_json_is_recognised) {
+    cr_assert_eq(count_text("[" ZIPKIN("1") "," ZIPKIN("2") "]", ""), 2);
+    cr_assert_eq(count_text("[[" ZIPKIN("1") "],[" ZIPKIN("2") "]]", ""), 2);
+    cr_assert_eq(count_text(ZIPKIN("1") "\n" ZIPKIN("2") "\n", ""), 2);
+    CLEW_NO_LEAKS();
+}
+
+Test(input, malformed_trace_is_named_where_it_is_and_the_others_are_read) {
+    cr_assert_eq(count_text("{\"data\":[" JAEGER("1") ",\n{\"spans\":[\n{\"spanID\":7}]},\n" JAEGER("2") "]}",
+                            "clew: spans: line 3, byte 146: a string is wanted\n"),
+                 2);
+    cr_assert_eq(count_text("[" ZIPKIN("1") ",\n{\"id\":\"1\"}," ZIPKIN("2") "]",
+                            "clew: spans: line 2, byte 63: a span without an id\n"),
+                 2);
+    CLEW_NO_LEAKS();
+}
+
+static size_t gzip(const char *text, unsigned char *out, size_t room) {
+    z_stream zlib = {.next_in = (Bytef *)(uintptr_t)text,
+                     .avail_in = (uInt)strlen(text),
+                     .next_out = out,
+                     .avail_out = (uInt)room};
+    cr_assert_eq(deflateInit2(&zlib, 0, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    cr_assert_eq(deflate(&zlib, Z_FINISH), Z_STREAM_END);
+    deflateEnd(&zlib);
+    return zlib.total_out;
+}
+
+Test(input, each_form_may_be_compressed) {
+    unsigned char bytes[2000];
+    uint8_t wire[1000];
+    size_t size = protobuf_of(LINE_ONE, wire, sizeof wire);
+    cr_assert_eq(count_spans(bytes, gzip(LINE_ONE LINE_TWO, bytes, sizeof bytes), ""), 2);
+    cr_assert_eq(count_spans(bytes, gzip(JAEGER("1"), bytes, sizeof bytes), ""), 1);
+    cr_assert_eq(count_spans(bytes, ZSTD_compress(bytes, sizeof bytes, wire, size, 1), ""), 1);
+    CLEW_NO_LEAKS();
+}
+
+Test(input, compressed_file_that_is_cut_off_is_read_that_far) {
+    unsigned char bytes[2000];
+    size_t size = gzip(LINE_ONE LINE_TWO, bytes, sizeof bytes);
+    char expected[200];
+    snprintf(expected, sizeof expected, "clew: spans: byte %zu: compressed with gzip, and cut off\n",
+             strlen(LINE_ONE LINE_TWO));
+    cr_assert_eq(count_spans(bytes, size - 8, expected), 2); /* without the checksum */
+    CLEW_NO_LEAKS();
+}
+
+Test(input, places_are_counted_in_what_is_expanded) {
+    unsigned char bytes[2000];
+    cr_assert_eq(count_spans(bytes, gzip(LINE_ONE "{!\n", bytes, sizeof bytes), "clew: spans: line 2, byte "),
+                 1);
+    CLEW_NO_LEAKS();
+}
+
+Test(input, empty_compressed_file_is_empty) {
+    unsigned char bytes[100];
+    cr_assert_eq(count_spans(bytes, gzip("", bytes, sizeof bytes), "clew: spans: empty\n"), 0);
+    CLEW_NO_LEAKS();
+}
+
+Test(input, protobuf_message_over_the_limit_is_passed_over) {
+    /* 70 MiB that are said and come: bit by bit, so that nothing has to hold them. */
+    static const uint8_t head[] = {0x0A, 0x80, 0x80, 0x80, 0x23};
+    size_t long_size = sizeof head + (size_t)0x4600000;
+    uint8_t *bytes = calloc(1, long_size + 1000);
+    memcpy(bytes, head, sizeof head);
+    size_t size = long_size + protobuf_of(LINE_ONE, bytes + long_size, 1000);
+    cr_assert_eq(count_spans(bytes, size, "clew: spans: byte 0: longer than 64 MiB\n"), 1);
+    free(bytes);
     CLEW_NO_LEAKS();
 }
 
