@@ -40,28 +40,48 @@ static clew_trace_buffer_options options_of(const clew_trace_buffer_options *giv
     return options;
 }
 
+static void close_parts(struct clew_trace_buffer *buffer) {
+    clew__held_set_fini(&buffer->held);
+    clew__decided_fini(&buffer->decided);
+    clew__texts_free(buffer->texts);
+    buffer->texts = NULL;
+}
+
+/* What holds spans. False, and nothing is open, when memory runs out. */
+static bool open_parts(struct clew_trace_buffer *buffer) {
+    buffer->texts = clew__texts_new();
+    if (buffer->texts && clew__held_set_init(&buffer->held) &&
+        clew__decided_init(&buffer->decided, buffer->options.decision_count))
+        return true;
+    close_parts(buffer);
+    return false;
+}
+
 clew_trace_buffer *clew_trace_buffer_new(const clew_trace_buffer_options *options) {
     struct clew_trace_buffer *buffer = (struct clew_trace_buffer *)clew_memory_allocate(sizeof *buffer);
     if (!buffer)
         return NULL;
     memset(buffer, 0, sizeof *buffer);
     buffer->options = options_of(options);
-    buffer->texts = clew__texts_new();
-    if (!buffer->texts || !clew__held_set_init(&buffer->held) ||
-        !clew__decided_init(&buffer->decided, buffer->options.decision_count)) {
-        clew_trace_buffer_free(buffer);
-        return NULL;
-    }
-    return buffer;
+    if (open_parts(buffer))
+        return buffer;
+    clew_memory_release(buffer);
+    return NULL;
 }
 
 void clew_trace_buffer_free(clew_trace_buffer *buffer) {
     if (!buffer)
         return;
-    clew__held_set_fini(&buffer->held);
-    clew__decided_fini(&buffer->decided);
-    clew__texts_free(buffer->texts);
+    close_parts(buffer);
     clew_memory_release(buffer);
+}
+
+void clew__buffer_give_up(struct clew_trace_buffer *buffer) {
+    struct clew_trace_buffer fresh = {.options = buffer->options};
+    uint64_t owner = atomic_load(&buffer->owner);
+    fresh.is_lost = !open_parts(&fresh);
+    *buffer = fresh;
+    atomic_store(&buffer->owner, owner);
 }
 
 const char *clew_completion_name(clew_completion completion) {
@@ -76,6 +96,8 @@ const char *clew_completion_name(clew_completion completion) {
 /* ---- spans coming in ---- */
 
 static uint64_t hash_of(const struct clew_trace_buffer *buffer, const uint8_t trace_id[16]) {
+    if (buffer->is_lost)
+        return 0;
     return clew__hash_bytes(clew__texts_key(buffer->texts), trace_id, 16);
 }
 
@@ -89,7 +111,7 @@ static struct clew__held *hold(struct clew_trace_buffer *buffer, const uint8_t t
     uint64_t hash = hash_of(buffer, trace_id);
     struct clew__held *held = clew__held_find(&buffer->held, hash, trace_id);
     *has_left = false;
-    if (held)
+    if (held || buffer->is_lost)
         return held;
     *has_left = clew__decided_has(&buffer->decided, hash);
     if (*has_left ||
@@ -183,7 +205,9 @@ static void added(void *user, struct clew__records *records) {
     buffer->stats.traces_held += records->count == 1;
     clew__buffer_charge(buffer, held);
     learn(buffer, held);
-    if (!clew__buffer_all_ended(held) || !clew__buffer_complete(buffer, held, CLEW_COMPLETE_OPEN_ZERO))
+    /* Late spans wait for a quiet time: to look at a whole trace for each of them would cost n times n. */
+    if (held->is_complete || !clew__buffer_all_ended(held) ||
+        !clew__buffer_complete(buffer, held, CLEW_COMPLETE_OPEN_ZERO))
         clew__buffer_reschedule(buffer, held);
 }
 

@@ -23,11 +23,16 @@ struct clew_trace_buffer {
     size_t filling_bytes;          /* that the span may take beside the growth of the records */
     size_t swept_bytes;            /* of texts after they were last swept */
     uint64_t left_since_sweep;     /* spans */
-    _Atomic uint64_t owner;        /* thread that holds the lock; 0: nobody */
-    _Atomic uint64_t owner_forks;  /* how often the process was a fork's child by then */
-    _Atomic uint64_t refused;      /* spans that ended inside a callback of the buffer, or after a fork */
-    bool is_lost;                  /* a fork caught another thread in the middle of a change */
+    _Atomic uint64_t owner;        /* processor.c: who holds the lock; 0: nobody */
+    uint32_t depth;                /* how often more the owner took it */
+    _Atomic uint64_t refused;      /* spans that ended while their own thread held it */
+    bool is_lost;                  /* nothing is in it, and there was no memory to begin anew */
 };
+
+/* ---- buffer.c ---- */
+
+/* Forgets all it holds without looking: a thread that is no more was in the middle of a change. */
+void clew__buffer_give_up(struct clew_trace_buffer *buffer);
 
 /* ---- completion.c ---- */
 

@@ -80,6 +80,8 @@ void clew__held_set_fini(struct clew__held_set *set) {
 struct clew__held *clew__held_find(const struct clew__held_set *set, uint64_t hash,
                                    const uint8_t trace_id[16]) {
     uint32_t mask = mask_of(set);
+    if (set->count == 0)
+        return NULL;
     for (uint32_t at = (uint32_t)hash & mask; set->slots[at]; at = (at + 1) & mask) {
         struct clew__held *held = set->slots[at];
         if (held->hash == hash && memcmp(held->records.trace_id, trace_id, 16) == 0)

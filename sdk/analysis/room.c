@@ -12,6 +12,8 @@
 #define SWEEP_SHARE 8u
 
 size_t clew__buffer_bytes(const struct clew_trace_buffer *buffer) {
+    if (buffer->is_lost)
+        return sizeof *buffer;
     return sizeof *buffer + clew__texts_bytes(buffer->texts) + clew__held_set_bytes(&buffer->held) +
            clew__decided_bytes(&buffer->decided) + buffer->charged + buffer->pending;
 }

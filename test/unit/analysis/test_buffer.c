@@ -250,6 +250,26 @@ Test(buffer, adds_late_spans_to_a_trace_that_is_still_held_and_says_so_once) {
     CLEW_NO_LEAKS();
 }
 
+Test(buffer, waits_for_a_quiet_time_before_it_speaks_of_late_spans) {
+    struct told told;
+    clew_trace_buffer *buffer = make(&told, 0);
+    for (uint64_t i = 1; i <= 100; i++) {
+        char id[20];
+        snprintf(id, sizeof id, "%llx", (unsigned long long)i);
+        struct build_span span = {.id = id, .parent = "9999", .start = 20, .end = 30};
+        expect_one_more(buffer, "1", i);
+        add(buffer, &span, 1, i);
+    }
+    cr_expect_eq(told.complete, 1);
+    cr_expect_eq(told.late, 0);
+    cr_expect_eq(clew_trace_buffer_tick(buffer, 200), 100 + 100 * MS);
+    clew_trace_buffer_tick(buffer, SECOND);
+    cr_expect_eq(told.late, 1);
+    cr_expect_eq(told.spans, 101, "and their missing parent");
+    clew_trace_buffer_free(buffer);
+    CLEW_NO_LEAKS();
+}
+
 /* Adds traces of one span until one has left; returns how many. */
 static int crowd_out(clew_trace_buffer *buffer, const struct told *told, uint64_t now) {
     int count = 0;

@@ -68,8 +68,7 @@ typedef struct clew_trace_buffer_stats {
     uint64_t dropped_late;        /**< came after their trace had left */
     uint64_t dropped_memory;      /**< no room, or an allocation failed */
     uint64_t dropped_malformed;   /**< no trace id or no span id */
-    uint64_t dropped_busy;        /**< ended inside a callback of the buffer, or after a fork that caught
-                                     another thread inside it */
+    uint64_t dropped_busy;        /**< ended inside a callback of the buffer */
     uint64_t late_spans;          /**< came after their trace was complete, and were added */
     uint64_t traces_held;
     uint64_t traces_complete[CLEW_COMPLETION_COUNT]; /**< by reason */
@@ -120,8 +119,12 @@ typedef struct clew_clock_offset {
 CLEW_API const clew_clock_offset *clew_trace_buffer_offsets(clew_trace_buffer *buffer, size_t *count);
 
 /** A processor for clew_provider_add_processor() that puts every span of this process that ends into the
- * buffer, and every start as expected. Takes a lock of the buffer; meanwhile read it only between
- * clew_trace_buffer_lock() and _unlock(). The buffer must outlive the provider's shutdown. */
+ * buffer, and every start as expected: so a trace is complete with its last open span. The callbacks of the
+ * buffer then run on the thread that ends that span; spans that end inside one are counted (dropped_busy).
+ * Takes a lock of the buffer; meanwhile use it only between clew_trace_buffer_lock() and _unlock(), of which
+ * a thread may hold several. Time that passes is still told by clew_trace_buffer_tick(). The buffer must
+ * outlive the provider's shutdown. The child of a fork has a copy; if another thread was changing the buffer
+ * at that moment, an empty one. */
 CLEW_API clew_processor clew_trace_buffer_processor(clew_trace_buffer *buffer);
 CLEW_API void clew_trace_buffer_lock(clew_trace_buffer *buffer);
 CLEW_API void clew_trace_buffer_unlock(clew_trace_buffer *buffer);
