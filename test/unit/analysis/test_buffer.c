@@ -262,7 +262,8 @@ Test(buffer, waits_for_a_quiet_time_before_it_speaks_of_late_spans) {
     }
     cr_expect_eq(told.complete, 1);
     cr_expect_eq(told.late, 0);
-    cr_expect_eq(clew_trace_buffer_tick(buffer, 200), 100 + 100 * MS);
+    cr_expect_eq(clew_trace_buffer_tick(buffer, 100 * MS + 50), 100 + 100 * MS);
+    cr_expect_eq(told.late, 0);
     clew_trace_buffer_tick(buffer, SECOND);
     cr_expect_eq(told.late, 1);
     cr_expect_eq(told.spans, 101, "and their missing parent");
