@@ -17,6 +17,10 @@ void clew__json_write_metrics(struct clew__writer *writer, const void *metrics, 
  * bytes as base64, NaN quoted, an empty value as null). */
 void clew__json_write_plain(struct clew__writer *writer, const void *any, size_t size);
 
+/* A string, quoted and escaped, and a number, as they stand in the messages above. */
+void clew__json_put_string(struct clew__writer *writer, const void *text, size_t size);
+void clew__json_put_double(struct clew__writer *writer, double value);
+
 struct clew__json_fault {
     size_t offset;
     const char *reason; /* static text */

@@ -234,6 +234,17 @@ static void put_scalar(struct clew__writer *writer, enum clew__kind kind, const 
     }
 }
 
+void clew__json_put_string(struct clew__writer *writer, const void *text, size_t size) {
+    const struct clew__wire bytes = clew__wire_of(text, size);
+    put_string(writer, &bytes);
+}
+
+void clew__json_put_double(struct clew__writer *writer, double value) {
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    put_double(writer, bits);
+}
+
 /* ---- messages ---- */
 
 /* A message whose '{' is written. Its scalars are written too; `nested` has the bits of the fields that are

@@ -11,8 +11,10 @@ static const struct command {
     int (*run)(int argc, char **argv);
     const char *summary;
 } commands[] = {
+    {"trace", clew__command_trace, "draw traces as trees"},
+    {"critical-path", clew__command_critical_path, "what requests waited for"},
+    {"service-map", clew__command_service_map, "which service calls which"},
     {"recover", clew__command_recover, "send the spans that a crashed program left"},
-    {"trace", clew__command_trace, "draw the traces of files as trees"},
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
@@ -20,7 +22,7 @@ static const struct command {
 static int usage(FILE *out) {
     fputs("usage: clew COMMAND [ARGUMENT…]\n\nCommands:\n", out);
     for (size_t i = 0; i < COMMAND_COUNT; i++)
-        fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
+        fprintf(out, "  %-14s %s\n", commands[i].name, commands[i].summary);
     fputs("\n`clew COMMAND --help` says more; `clew --version` tells the version.\n", out);
     return out == stdout ? CLEW__EXIT_OK : CLEW__EXIT_USAGE;
 }

@@ -1,6 +1,6 @@
 /* Reading files in their forms, whole and broken. */
 #include "proto/json.h"
-#include "test/unit/cli/spans.h"
+#include "test/unit/files/spans.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -20,14 +20,13 @@ static const char pretty[] = "{\n  \"resourceSpans\": [\n    {\n"
 /* How many spans are read from the bytes; what is wrong with them must begin with `expected`, or be nothing.
  */
 static size_t count_spans(const void *bytes, size_t size, const char *expected) {
-    struct clew__tree tree = {0};
+    struct spans spans = {0};
     char *complaints;
-    bool sound = spans_read(&tree, bytes, size, &complaints);
+    bool sound = spans_read(&spans, bytes, size, &complaints);
     cr_assert_eq(sound, *expected == '\0', "%s", complaints);
     cr_assert(strncmp(complaints, expected, *expected ? strlen(expected) : 1) == 0, "got: %s", complaints);
     free(complaints);
-    size_t count = tree.span_count;
-    clew__tree_fini(&tree);
+    size_t count = spans.span_count;
     return count;
 }
 
@@ -172,11 +171,11 @@ Test(input, line_longer_than_a_chunk_is_read) {
 }
 
 Test(input, complaints_are_bounded) {
-    struct clew__tree tree = {0};
+    struct spans spans = {0};
     char text[3 * 1000 + 1], *complaints;
     for (size_t i = 0; i < 1000; i++)
         memcpy(text + 3 * i, "{!\n", 4);
-    cr_assert_not(spans_read(&tree, text, sizeof text - 1, &complaints));
+    cr_assert_not(spans_read(&spans, text, sizeof text - 1, &complaints));
     size_t lines = 0;
     for (const char *c = complaints; *c; c++)
         lines += *c == '\n';
@@ -205,8 +204,8 @@ static ssize_t read_endless(void *cookie, char *buffer, size_t size) {
 
 Test(input, piece_over_the_limit_is_named_and_passed_over) {
     struct endless endless = {0};
-    struct clew__tree tree = {0};
-    const struct clew__input_sink sink = {spans_take, &tree};
+    struct spans spans = {0};
+    const struct clew__input_sink sink = {spans_take, &spans};
     char *complaints;
     size_t size;
     FILE *errors = open_memstream(&complaints, &size);
@@ -215,9 +214,8 @@ Test(input, piece_over_the_limit_is_named_and_passed_over) {
     fclose(stream);
     fclose(errors);
     cr_assert_str_eq(complaints, "clew: spans: line 1, byte 18: longer than 64 MiB\n");
-    cr_assert_eq(tree.span_count, 1);
+    cr_assert_eq(spans.span_count, 1);
     free(complaints);
-    clew__tree_fini(&tree);
     CLEW_NO_LEAKS();
 }
 
@@ -363,16 +361,15 @@ static void remove_folder(void) {
 
 /* What `paths` are read as: the names of the spans, in order; and what is complained of. */
 static bool read_names(const char *const *paths, size_t count, char *names, char **complaints) {
-    struct clew__tree tree = {0};
-    const struct clew__input_sink sink = {spans_take, &tree};
+    struct spans spans = {0};
+    const struct clew__input_sink sink = {spans_take, &spans};
     size_t size;
     FILE *errors = open_memstream(complaints, &size);
     bool sound = clew__input_read_paths(paths, count, &sink, errors);
     fclose(errors);
     *names = 0;
-    for (size_t i = 0; i < tree.span_count; i++)
-        strcat(strcat(names, tree.spans[i].name), " ");
-    clew__tree_fini(&tree);
+    for (size_t i = 0; i < spans.span_count; i++)
+        strcat(strcat(names, spans.spans[i].name), " ");
     return sound;
 }
 

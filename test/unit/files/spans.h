@@ -1,9 +1,9 @@
-/* OTLP/JSON for the tests of the CLI, put together from literals, and the tree that is read from it. */
-#ifndef CLEW_TEST_CLI_SPANS_H
-#define CLEW_TEST_CLI_SPANS_H
+/* OTLP/JSON for tests of reading, put together from literals, and the spans that are read from it. */
+#ifndef CLEW_TEST_FILES_SPANS_H
+#define CLEW_TEST_FILES_SPANS_H
 
-#include "collector-bridge/cli/tree.h"
 #include "collector-bridge/files/input.h"
+#include "proto/otlp.h"
 #include "test/support.h"
 
 #include <stdlib.h>
@@ -24,14 +24,36 @@
     "\"}}]},\"scopeSpans\":[{\"spans\":[" spans "]}]}"
 #define TRACES(services) "{\"resourceSpans\":[" services "]}\n"
 
-static inline bool spans_take(void *user, const void *traces, size_t size) {
-    return clew__tree_add(user, traces, size);
+#define SPANS_MAX 64 /* whose names are kept */
+
+struct spans {
+    size_t span_count;
+    struct {
+        char name[16];
+    } spans[SPANS_MAX];
+};
+
+static inline void spans_add(struct spans *spans, struct clew__wire message) {
+    struct clew__span_fields fields;
+    clew__read_span(message, &fields);
+    if (spans->span_count < SPANS_MAX)
+        snprintf(spans->spans[spans->span_count].name, sizeof spans->spans[0].name, "%.*s",
+                 (int)(fields.name.end - fields.name.at), (const char *)fields.name.at);
+    spans->span_count++;
 }
 
-/* Reads a text, or any other bytes, into the tree. What it complains about goes into `complaints`, to be
- * freed. */
-static inline bool spans_read(struct clew__tree *tree, const void *bytes, size_t size, char **complaints) {
-    const struct clew__input_sink sink = {spans_take, tree};
+static inline bool spans_take(void *user, const void *traces, size_t size) {
+    struct clew__wire all = clew__wire_of(traces, size), resource_spans, scope_spans, span;
+    while (clew__next_member(&all, CLEW__TRACES_RESOURCE_SPANS, &resource_spans))
+        while (clew__next_member(&resource_spans, CLEW__RESOURCE_SPANS_SCOPE_SPANS, &scope_spans))
+            while (clew__next_member(&scope_spans, CLEW__SCOPE_SPANS_SPANS, &span))
+                spans_add(user, span);
+    return true;
+}
+
+/* Reads a text, or any other bytes. What it complains about goes into `complaints`, to be freed. */
+static inline bool spans_read(struct spans *spans, const void *bytes, size_t size, char **complaints) {
+    const struct clew__input_sink sink = {spans_take, spans};
     size_t unused;
     FILE *errors = open_memstream(complaints, &unused);
     FILE *stream = size ? fmemopen((void *)bytes, size, "rb") : fopen("/dev/null", "rb");
@@ -40,16 +62,6 @@ static inline bool spans_read(struct clew__tree *tree, const void *bytes, size_t
     fclose(stream);
     fclose(errors);
     return sound;
-}
-
-/* The tree of a well-formed text, built. */
-static inline struct clew__tree spans_tree(const char *text) {
-    struct clew__tree tree = {0};
-    char *complaints;
-    cr_assert(spans_read(&tree, text, strlen(text), &complaints), "%s", complaints);
-    free(complaints);
-    cr_assert(clew__tree_build(&tree));
-    return tree;
 }
 
 #endif

@@ -1,5 +1,5 @@
 /* Makes text printable. Pure; any thread. */
-#include "collector-bridge/cli/printable.h"
+#include "collector-bridge/report/printable.h"
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* Text from strangers, made fit for a terminal: nothing in it can move the cursor, change colours or the
  * direction of writing, or start a new line. */
-#ifndef CLEW_CLI_PRINTABLE_H
-#define CLEW_CLI_PRINTABLE_H
+#ifndef CLEW_REPORT_PRINTABLE_H
+#define CLEW_REPORT_PRINTABLE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* Text from strangers on its way to a terminal. */
-#include "collector-bridge/cli/printable.h"
+#include "collector-bridge/report/printable.h"
 #include "test/support.h"
 
 #include <string.h>

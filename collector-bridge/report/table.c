@@ -1,0 +1,191 @@
+/* Tables. The texts of all cells lie one behind the other; a cell says where. One thread. */
+#include "collector-bridge/report/table.h"
+
+#include "collector-bridge/report/line.h"
+#include "collector-bridge/report/number.h"
+#include "collector-bridge/report/printable.h"
+#include "sdk/base/buffer.h"
+
+#define GAP 2u                /* columns between columns */
+#define COLUMNS_MAX 16        /* of a table */
+#define FLEXIBLE_MIN 10u      /* how narrow a column gets */
+#define FLEXIBLE_MAX 60u      /* how wide, where the width is free */
+#define BAR_SIZE (3 * 64 + 1) /* bytes of the longest bar */
+
+struct cell {
+    size_t text, size; /* in texts */
+    const char *mark;
+    bool is_name;
+};
+
+struct clew__table clew__table_begin(const struct clew__column *columns, size_t count) {
+    struct clew__table table = {.columns = columns,
+                                .column_count = count < COLUMNS_MAX ? count : COLUMNS_MAX,
+                                .texts = clew__buffer_plain(),
+                                .cells = clew__buffer_plain()};
+    return table;
+}
+
+static void add(struct clew__table *table, const char *mark, clew_text text, bool is_name) {
+    struct cell cell = {.text = table->texts.size, .size = text.size, .mark = mark, .is_name = is_name};
+    clew__write_raw(&table->texts, text.data, text.size);
+    clew__write_raw(&table->cells, &cell, sizeof cell);
+}
+
+void clew__table_put(struct clew__table *table, const char *mark, const char *text) {
+    add(table, mark, clew__text_of(text), false);
+}
+
+void clew__table_name(struct clew__table *table, const char *mark, clew_text name) {
+    add(table, mark, name, true);
+}
+
+void clew__table_duration(struct clew__table *table, const char *mark, uint64_t nanoseconds) {
+    char text[CLEW__NUMBER_SIZE];
+    clew__duration_text(nanoseconds, text);
+    clew__table_put(table, mark, text);
+}
+
+void clew__table_share(struct clew__table *table, const char *mark, uint64_t part, uint64_t whole) {
+    char text[CLEW__NUMBER_SIZE];
+    clew__share_text(part, whole, text);
+    clew__table_put(table, mark, text);
+}
+
+void clew__table_count(struct clew__table *table, const char *mark, uint64_t count) {
+    char text[CLEW__NUMBER_SIZE];
+    clew__count_text(count, text);
+    clew__table_put(table, mark, text);
+}
+
+void clew__table_bar(struct clew__table *table, const char *mark, uint64_t part, uint64_t whole,
+                     size_t cells) {
+    static const char *const eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
+    char bar[BAR_SIZE] = "";
+    double share = whole ? (double)part / (double)whole : 0;
+    size_t length = (size_t)((share < 1 ? share : 1) * (double)(cells * 8) + 0.5);
+    if (part && !length)
+        length = 1;
+    for (size_t i = 0; i < length / 8 && i < (BAR_SIZE - 1) / 3 - 1; i++)
+        strcat(bar, "█");
+    strcat(bar, eighths[length % 8]);
+    clew__table_put(table, mark, bar);
+}
+
+/* ---- printing ---- */
+
+static const struct cell *cell_at(const struct clew__table *table, size_t index) {
+    return (const struct cell *)(const void *)table->cells.data + index;
+}
+
+static clew_text text_at(const struct clew__table *table, const struct cell *cell) {
+    return (clew_text){(const char *)table->texts.data + cell->text, cell->size};
+}
+
+static size_t width_of(clew_text text) {
+    char printable[CLEW__PRINTABLE_SIZE];
+    return clew__printable(text.data, text.size, CLEW__PRINTABLE_COLUMNS, printable);
+}
+
+/* The widths of all columns: what they hold, and the widest flexible one gets narrower until all fit. */
+static void measure(const struct clew__table *table, const struct clew__style *style, size_t rows,
+                    size_t *widths) {
+    size_t total = 0;
+    for (size_t column = 0; column < table->column_count; column++) {
+        const struct clew__column *about = &table->columns[column];
+        widths[column] = width_of(clew__text_of(about->title));
+        for (size_t row = 0; row < rows; row++) {
+            const struct cell *cell = cell_at(table, row * table->column_count + column);
+            size_t width = width_of(text_at(table, cell));
+            widths[column] = width > widths[column] ? width : widths[column];
+        }
+        if (about->is_flexible && !style->columns && widths[column] > FLEXIBLE_MAX)
+            widths[column] = FLEXIBLE_MAX;
+        total += widths[column] + (column ? GAP : 0);
+    }
+    while (style->columns && total > style->columns) {
+        size_t widest = COLUMNS_MAX;
+        for (size_t column = 0; column < table->column_count; column++)
+            if (table->columns[column].is_flexible && widths[column] > FLEXIBLE_MIN &&
+                (widest == COLUMNS_MAX || widths[column] > widths[widest]))
+                widest = column;
+        if (widest == COLUMNS_MAX)
+            return;
+        widths[widest]--;
+        total--;
+    }
+}
+
+static void print_cell(struct clew__line *line, const struct clew__column *column, size_t width,
+                       const char *mark, clew_text text, bool is_last) {
+    size_t room = line->left, used = line->used;
+    struct clew__line measured = {.left = width};
+    clew__line_text(&measured, NULL, text);
+    if (column->is_right)
+        clew__line_spaces(line, width - measured.used);
+    if (line->left > measured.used)
+        line->left = measured.used;
+    clew__line_text(line, mark, text);
+    line->left = room - (line->used - used);
+    if (!column->is_right && !is_last)
+        clew__line_spaces(line, width - measured.used);
+    if (!is_last)
+        clew__line_spaces(line, GAP);
+}
+
+static void print_row(const struct clew__table *table, const struct cell *cells, const size_t *widths,
+                      struct clew__writer *out, const struct clew__style *style) {
+    struct clew__line line = clew__line_begin(out, style);
+    size_t last = table->column_count;
+    /* No spaces at the end of a line. */
+    while (last > 1 && (cells ? !cells[last - 1].size : !*table->columns[last - 1].title))
+        last--;
+    for (size_t i = 0; i < last; i++) {
+        clew_text text = cells ? text_at(table, &cells[i]) : clew__text_of(table->columns[i].title);
+        print_cell(&line, &table->columns[i], widths[i], cells ? cells[i].mark : CLEW__DIM, text,
+                   i + 1 == last);
+    }
+    clew__line_end(&line);
+}
+
+static void print_text(const struct clew__table *table, struct clew__writer *out,
+                       const struct clew__style *style, size_t rows) {
+    size_t widths[COLUMNS_MAX] = {0};
+    measure(table, style, rows, widths);
+    print_row(table, NULL, widths, out, style);
+    for (size_t row = 0; row < rows; row++)
+        print_row(table, cell_at(table, row * table->column_count), widths, out, style);
+}
+
+static void print_markdown(const struct clew__table *table, struct clew__writer *out, size_t rows) {
+    for (size_t row = 0; row < rows + 2; row++) {
+        clew__write_text(out, "|");
+        for (size_t i = 0; i < table->column_count; i++) {
+            const struct clew__column *column = &table->columns[i];
+            const struct cell *cell = row >= 2 ? cell_at(table, (row - 2) * table->column_count + i) : NULL;
+            if (column->is_text_only)
+                continue;
+            clew__write_text(out, " ");
+            if (!cell)
+                clew__write_text(out, row == 0 ? column->title : column->is_right ? "--:" : "---");
+            else if (cell->is_name)
+                clew__markdown_name(out, text_at(table, cell), true);
+            else
+                clew__write_raw(out, table->texts.data + cell->text, cell->size);
+            clew__write_text(out, " |");
+        }
+        clew__write_text(out, "\n");
+    }
+}
+
+void clew__table_end(struct clew__table *table, struct clew__writer *out, const struct clew__style *style) {
+    size_t rows = table->cells.size / sizeof(struct cell) / table->column_count;
+    if (table->cells.failed || table->texts.failed)
+        out->failed = true;
+    else if (style->is_markdown)
+        print_markdown(table, out, rows);
+    else
+        print_text(table, out, style, rows);
+    clew__buffer_fini(&table->texts);
+    clew__buffer_fini(&table->cells);
+}

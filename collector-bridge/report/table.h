@@ -1,0 +1,35 @@
+/* A table: collects cells, then prints them aligned, or as Markdown. One thread. */
+#ifndef CLEW_REPORT_TABLE_H
+#define CLEW_REPORT_TABLE_H
+
+#include "collector-bridge/report/style.h"
+
+struct clew__column {
+    const char *title;
+    bool is_right;     /* aligned: numbers */
+    bool is_flexible;  /* gets narrower when the terminal is */
+    bool is_text_only; /* not in Markdown: bars */
+};
+
+struct clew__table {
+    const struct clew__column *columns;
+    size_t column_count;
+    struct clew__writer texts, cells;
+};
+
+/* Keeps `columns`. The cells of a row follow one another. */
+struct clew__table clew__table_begin(const struct clew__column *columns, size_t count);
+/* A cell of words of our own, and one of a name from strangers. Both are copied; `mark` is not. */
+void clew__table_put(struct clew__table *table, const char *mark, const char *text);
+void clew__table_name(struct clew__table *table, const char *mark, clew_text name);
+/* Of numbers; those that say nothing (0 of a whole of 0) are empty. */
+void clew__table_duration(struct clew__table *table, const char *mark, uint64_t nanoseconds);
+void clew__table_share(struct clew__table *table, const char *mark, uint64_t part, uint64_t whole);
+void clew__table_count(struct clew__table *table, const char *mark, uint64_t count);
+/* A part of a whole in eighths of `cells` columns; the least that is something shows. */
+void clew__table_bar(struct clew__table *table, const char *mark, uint64_t part, uint64_t whole,
+                     size_t cells);
+/* Writes it, with a line of titles, and frees it. */
+void clew__table_end(struct clew__table *table, struct clew__writer *out, const struct clew__style *style);
+
+#endif

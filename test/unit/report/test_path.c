@@ -1,0 +1,176 @@
+/* Critical paths as they are told. */
+#include "collector-bridge/report/path.h"
+#include "test/unit/report/written.h"
+
+#include <stdio.h>
+
+static const struct clew__style plain = {.columns = 0}, markdown = {.is_markdown = true};
+
+#define TRACE "4bf92f3577b34da6a3ce929d0e0e4736"
+#define T UINT64_C(1700000000000000000)
+
+/* The checkout waits: 10 ms itself, 20 ms on the way to bank, 60 ms in bank, 10 ms on the way back, then a
+ * span that outlives it by 50 ms is assumed to be waited for, in the last 10 ms. */
+static const struct build_span checkout[] = {
+    {.trace = TRACE,
+     .id = "a",
+     .start = T,
+     .end = T + 110 * MS,
+     .service = "shop",
+     .operation = "checkout",
+     .kind = CLEW_SERVER},
+    {.trace = TRACE,
+     .id = "b",
+     .parent = "a",
+     .start = T + 10 * MS,
+     .end = T + 100 * MS,
+     .service = "shop",
+     .operation = "POST",
+     .kind = CLEW_CLIENT},
+    {.trace = TRACE,
+     .id = "c",
+     .parent = "b",
+     .start = T + 30 * MS,
+     .end = T + 90 * MS,
+     .service = "bank",
+     .operation = "charge",
+     .kind = CLEW_SERVER},
+    {.trace = TRACE,
+     .id = "d",
+     .parent = "a",
+     .start = T + 100 * MS,
+     .end = T + 160 * MS,
+     .service = "shop",
+     .operation = "mail"},
+};
+
+static void expect_report(const struct build_span *spans, size_t count, const struct clew__style *style,
+                          const char *expected) {
+    struct subject subject = subject_of(spans, count);
+    struct clew__writer out = clew__buffer_plain();
+    struct clew__palette palette = {.count = 0};
+    cr_assert(clew__report_path(&out, style, &palette, subject.built.trace, subject.path));
+    subject_free(&subject);
+    expect_written(&out, expected);
+    CLEW_NO_LEAKS();
+}
+
+Test(path_report, says_what_was_waited_for) {
+    expect_report(
+        checkout, COUNT(checkout), &plain,
+        "4bf92f3  shop: checkout took 110ms; 55 % of it in bank: charge (60.0ms), 27 % between shop and bank "
+        "(30.0ms), 9 % in its own work (10.0ms).\n"
+        " start    time  share    service      operation\n"
+        "   0ns  10.0ms  9.09%    shop         checkout\n"
+        "10.0ms  20.0ms  18.2%    shop → bank  POST       on the way\n"
+        "30.0ms  60.0ms  54.5%    bank         charge\n"
+        "90.0ms  10.0ms  9.09%    shop → bank  POST       on the way\n"
+        " 100ms  10.0ms  9.09%    shop         mail       assumed\n"
+        "9 % of the path is assumed: calls outlived their callers, which may not have waited (--overflow "
+        "exclude).\n"
+        "The trace went on for 50.0ms after that (--scope trace explains all of it).\n");
+}
+
+Test(path_report, says_the_same_in_markdown) {
+    expect_report(checkout, 1, &markdown,
+                  "`4bf92f3`  `shop`: `checkout` took 110ms; 100 % of it in its own work (110ms).\n"
+                  "\n"
+                  "| start | time | share | service | operation |  |\n"
+                  "| --: | --: | --: | --- | --- | --- |\n"
+                  "| 0ns | 110ms | 100% | `shop` | `checkout` |  |\n"
+                  "\n");
+}
+
+Test(path_report, is_json_of_one_line) {
+    struct subject subject = subject_of(checkout, 3);
+    struct clew__writer out = clew__buffer_plain();
+    clew__report_path_json(&out, subject.built.trace, subject.path);
+    subject_free(&subject);
+#define SEGMENT(id, service, operation, start, end, kind)                                                    \
+    "{\"spanId\":\"000000000000000" id "\",\"service\":\"" service "\",\"operation\":\"" operation           \
+    "\",\"startUnixNano\":\"170000000" start "\",\"endUnixNano\":\"170000000" end "\"," kind                 \
+    "\"assumed\":false}"
+#define SELF "\"kind\":\"self\","
+#define GAP "\"kind\":\"edgeGap\",\"callee\":\"bank\","
+    expect_written(
+        &out,
+        "{\"traceId\":\"" TRACE "\",\"paths\":[{\"rootSpanId\":\"000000000000000a\",\"durationNano\":"
+        "\"110000000\",\"segments\":[" SEGMENT(
+            "a", "shop", "checkout", "0000000000", "0010000000",
+            SELF) "," SEGMENT("b", "shop", "POST", "0010000000", "0030000000",
+                              GAP) "," SEGMENT("c", "bank", "charge", "0030000000", "0090000000",
+                                               SELF) "," SEGMENT("b", "shop", "POST", "0090000000",
+                                                                 "0100000000",
+                                                                 GAP) "," SEGMENT("a", "shop", "checkout",
+                                                                                  "0100000000", "0110000000",
+                                                                                  SELF) "]}],"
+                                                                                        "\"asyncTailNano\":"
+                                                                                        "\"0\",\"repairs\":{}"
+                                                                                        ",\"skewCorrectedSpan"
+                                                                                        "s\":0}\n");
+    CLEW_NO_LEAKS();
+}
+
+Test(path_report, many_short_steps_become_one) {
+    enum { CALLS = 500 };
+    struct build_span spans[CALLS + 2] = {{.trace = TRACE,
+                                           .id = "1",
+                                           .start = T,
+                                           .end = T + 1000 * MS,
+                                           .service = "shop",
+                                           .operation = "list"}};
+    char ids[CALLS + 2][8];
+    for (unsigned i = 1; i <= CALLS; i++) {
+        snprintf(ids[i], sizeof ids[i], "%x", i + 1);
+        spans[i] = (struct build_span){.trace = TRACE,
+                                       .id = ids[i],
+                                       .parent = "1",
+                                       .start = T + i * MS,
+                                       .end = T + i * MS + MS / 2,
+                                       .service = "db",
+                                       .operation = "get"};
+    }
+    spans[CALLS + 1] = (struct build_span){.trace = TRACE,
+                                           .id = "ffff",
+                                           .parent = "1",
+                                           .start = T + 600 * MS,
+                                           .end = T + 1000 * MS,
+                                           .service = "page",
+                                           .operation = "render"};
+    expect_report(spans, CALLS + 2, &plain,
+                  "4bf92f3  shop: list took 1.00s; 40 % of it in page: render (400ms), 35 % in its own work "
+                  "(350ms), 25 % in db: get (250ms).\n"
+                  "start    time  share    service  operation\n"
+                  "  0ns   501ms  50.1%    shop     list       50 % of it, in 500 of 1000 steps\n"
+                  "501ms  99.5ms  9.95%    shop     list\n"
+                  "600ms   400ms  40.0%    page     render\n");
+}
+
+Test(path_report, repairs_and_missing_spans_are_told) {
+    static const struct build_span spans[] = {
+        {.trace = TRACE,
+         .id = "a",
+         .parent = "77",
+         .start = T,
+         .end = T + 40,
+         .service = "s",
+         .operation = "one"},
+        {.trace = TRACE,
+         .id = "b",
+         .parent = "77",
+         .start = T + 60,
+         .end = T + 100,
+         .service = "s",
+         .operation = "two"},
+    };
+    expect_report(
+        spans, COUNT(spans), &plain,
+        "4bf92f3  a request whose first span is missing took 100ns; 40 % of it in s: one (40ns), 40 % "
+        "in s: two (40ns), 20 % in spans that are missing (20ns).\n"
+        "start  time  share    service    operation\n"
+        "  0ns  40ns  40.0%    s          one\n"
+        " 40ns  20ns  20.0%    (missing)\n"
+        " 60ns  40ns  40.0%    s          two\n"
+        "20 % of the path is in spans that are missing.\n"
+        "Repaired: 2 spans whose parents are missing.\n");
+}
