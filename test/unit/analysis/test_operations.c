@@ -321,3 +321,129 @@ Test(operations, keep_their_totals_beyond_their_limits, .timeout = 600) {
     }
     CLEW_NO_LEAKS();
 }
+
+/* ---- rows of their own ---- */
+
+Test(operations, show_a_slow_a_failed_and_a_typical_span) {
+    struct build_span spans[21];
+    char ids[21][8];
+    for (uint64_t i = 0; i < 21; i++) {
+        snprintf(ids[i], sizeof ids[i], "s-%d", (int)i);
+        spans[i] = (struct build_span){.trace = "run", .id = ids[i], .start = 10 * i + 1};
+        spans[i].end = spans[i].start + (i == 13 ? 5000 : 100 + i);
+        spans[i].service = "shop";
+        spans[i].operation = "get";
+        spans[i].status = i == 4 || i == 6 ? CLEW_STATUS_ERROR : CLEW_STATUS_UNSET;
+    }
+    struct traces traces = traces_of(spans, COUNT(spans), NULL);
+    clew_operations *table = table_of(&traces, NULL);
+    const clew_operation *row = &read_table(table)->operations[0];
+    cr_assert(is_text(row->slow.trace_id, "run"));
+    cr_assert(is_text(row->slow.span_id, "s-13"));
+    cr_assert_eq(row->slow.start_unix_nano, 131);
+    cr_assert_eq(row->slow.duration, 5000);
+    cr_assert(is_text(row->error.span_id, "s-6"));
+    cr_assert(row->typical.duration >= 100 && row->typical.duration <= 120);
+    cr_assert_eq(row->entry_calls, 21);
+    clew_operations_free(table);
+    traces_free(&traces);
+    CLEW_NO_LEAKS();
+}
+
+Test(operations, tell_rates_over_the_time_seen) {
+    const uint64_t second = UINT64_C(1000000000);
+    const struct build_span spans[] = {
+        {.id = "1", .start = second, .end = 2 * second, .service = "shop"},
+        {.id = "2", .start = 4 * second, .end = 5 * second, .service = "shop", .tracestate = "ot=th:8"},
+    };
+    struct traces traces = traces_of(spans, COUNT(spans), NULL);
+    clew_operations *table = table_of(&traces, NULL);
+    cr_assert_float_eq(read_table(table)->operations[0].rate_per_second, 0.75, 1e-12);
+    cr_assert_eq(read_table(table)->operations[0].calls, 3);
+    cr_assert_eq(read_table(table)->operations[0].spans, 2);
+    clew_operations_free(table);
+    traces_free(&traces);
+    CLEW_NO_LEAKS();
+}
+
+Test(operations, a_million_names_stay_within_the_limits, .timeout = 300) {
+    enum { ALL = 1000000, PART = 1000 };
+    clew_operations *table = clew_operations_new(NULL);
+    static struct build_span spans[PART];
+    static char names[PART][2][24];
+    for (int done = 0; done < ALL; done += PART) {
+        for (int i = 0; i < PART; i++) {
+            snprintf(names[i][0], sizeof names[i][0], "%x", i + 1);
+            snprintf(names[i][1], sizeof names[i][1], "GET /user/%d", done + i);
+            spans[i] = (struct build_span){.id = names[i][0], .start = 1, .end = 3, .service = "shop"};
+            spans[i].operation = names[i][1];
+            spans[i].status = CLEW_STATUS_ERROR;
+            spans[i].exception[0] = names[i][1];
+        }
+        struct traces traces = traces_of(spans, PART, NULL);
+        add(table, traces.traces[0].trace);
+        traces_free(&traces);
+    }
+    const clew_operations_report *report = read_table(table);
+    cr_assert_eq(report->operation_count, 1001);
+    const clew_operation *other =
+        find(report->operations, report->operation_count, "shop", CLEW_OPERATION_OTHER, (clew_span_kind)0);
+    cr_assert_not_null(other);
+    cr_assert_eq(other->calls, ALL - 1000);
+    cr_assert_leq(other->error_type_count, 17);
+    cr_assert_eq(report->overflowed, ALL - 1000);
+    cr_assert_eq(report->total.errors, ALL);
+    clew_operations_free(table);
+    CLEW_NO_LEAKS();
+}
+
+Test(operations, refuse_what_makes_no_sense) {
+    clew_operations *table = clew_operations_new(NULL);
+    cr_assert_eq(clew_operations_add(table, NULL, NULL), CLEW_EINVAL);
+    cr_assert_eq(clew_operations_merge(table, table), CLEW_EINVAL);
+    cr_assert_null(clew_operations_read(NULL));
+    cr_assert_eq(read_table(table)->operation_count, 0);
+    cr_assert_null(read_table(table)->total.duration);
+    clew_operations_free(table);
+    clew_operations_free(NULL);
+    CLEW_NO_LEAKS();
+}
+
+/* ---- memory that runs out ---- */
+
+static void build_without_memory(const struct traces *traces) {
+    clew_operations *table = clew_operations_new(NULL), *other = clew_operations_new(NULL);
+    bool is_whole = table && other;
+    for (size_t i = 0; table && other && i < traces->count; i++)
+        if (clew_operations_add(i % 2 ? table : other, traces->traces[i].trace, NULL) != CLEW_OK)
+            is_whole = false;
+    if (table && other && clew_operations_merge(table, other) != CLEW_OK)
+        is_whole = false;
+    cr_assert(clew_operations_read(table) || has_failed);
+    failing_end();
+    const clew_operations_report *report = clew_operations_read(table);
+    if (table && other) {
+        cr_assert_not_null(report);
+        cr_assert(is_whole == (report->lost == 0), "lost %llu", (unsigned long long)report->lost);
+    }
+    clew_operations_free(table);
+    clew_operations_free(other);
+}
+
+Test(operations, survive_every_allocation_that_fails, .timeout = 300) {
+    cr_assert_eq(failing_install(), 0);
+    struct random random = {7};
+    struct fleet fleet = fleet_new(&random, 8, 30);
+    for (size_t i = 0; i < fleet.count; i += 3)
+        fleet.spans[i].trace = "a run";
+    struct traces traces = traces_of(fleet.spans, fleet.count, NULL);
+    int allocation = 0;
+    do {
+        failing_begin(allocation++);
+        build_without_memory(&traces);
+    } while (has_failed);
+    cr_assert_gt(allocation, 50);
+    traces_free(&traces);
+    fleet_free(&fleet);
+    CLEW_NO_LEAKS();
+}
