@@ -266,7 +266,7 @@ Test(map, a_million_names_stay_within_the_limits, .timeout = 300) {
         .struct_size = sizeof options, .node_limit = 100, .edge_limit = 150};
     clew_service_map *map = clew_service_map_new(&options);
     static struct build_span spans[PART];
-    static char names[PART][3][16];
+    static char names[PART][3][24];
     for (int done = 0; done < ALL; done += PART) {
         for (int i = 0; i < PART; i++) {
             snprintf(names[i][0], sizeof names[i][0], "%x", i + 1);

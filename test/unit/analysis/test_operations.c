@@ -326,7 +326,7 @@ Test(operations, keep_their_totals_beyond_their_limits, .timeout = 600) {
 
 Test(operations, show_a_slow_a_failed_and_a_typical_span) {
     struct build_span spans[21];
-    char ids[21][8];
+    char ids[21][16];
     for (uint64_t i = 0; i < 21; i++) {
         snprintf(ids[i], sizeof ids[i], "s-%d", (int)i);
         spans[i] = (struct build_span){.trace = "run", .id = ids[i], .start = 10 * i + 1};

@@ -65,8 +65,8 @@ typedef struct clew_health_options {
     double burn_warn, burn_crit; /**< budgets a window; 6 and 14.4 (Site Reliability Workbook, chapter 5) */
     double quality_warn;   /**< share of spans that are orphans or unpaired, and of pairs that are skewed,
                                 above which nothing is said; 0.2 */
-    double critical_share; /**< what takes less of the critical paths counts one state better for the whole;
-                                0.05 */
+    double critical_share; /**< what takes less of the critical paths counts one state better for the whole,
+                                unless the user calls it; 0.05 */
     uint32_t intervals_worse, intervals_better; /**< a state is told when it lasted so long; 2 and 3 */
 } clew_health_options;
 
@@ -134,9 +134,8 @@ typedef struct clew_health_report {
 CLEW_API CLEW_NODISCARD clew_health *clew_health_new(const clew_health_options *options);
 /** NULL is allowed. */
 CLEW_API void clew_health_free(clew_health *health);
-/** Judges an interval. Remembers what it saw of intervals before. Keeps nothing of the input but texts of its
- * own; the report is valid until the next one. NULL when memory runs out, or for input without a map; then
- * the interval does not count. */
+/** Judges an interval, in the light of those before. The report is valid until the next one, and no longer
+ * than the reports that the input points to. NULL when memory runs out, or for input without a map. */
 CLEW_API const clew_health_report *clew_health_judge(clew_health *health, const clew_health_input *input);
 
 CLEW_END_DECLS
