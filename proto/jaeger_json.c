@@ -1,46 +1,26 @@
 /* One trace of Jaeger as OTLP, in one pass over its text. Spans and processes come in any order, so the spans
- * are converted into the scratch writer as they come, each chained to the others of its process; when the
- * trace is read, each process that has spans becomes a ResourceSpans. Owns nothing; any thread.
+ * are converted into the scratch writer as they come; when the trace is read, each process that has spans
+ * becomes a ResourceSpans. Owns nothing; any thread.
  *
- * The scratch writer moves while it grows: what lies in it is named by its offset there, 0 for nothing, and
- * copied out and in. Every function that returns a bool returns false when the text has a fault, which then
- * stands in it. */
+ * Every function that returns a bool returns false when the text has a fault, which then stands in it. */
 #include "proto/jaeger_json.h"
 
 #include "proto/json_span.h"
 #include "proto/otlp.h"
+#include "proto/span_groups.h"
 
 /* As Jaeger itself names them. */
 #define WARNINGS_ATTRIBUTE "@jaeger@warnings"
 /* As OpenTelemetry's translators name and fill it. */
 #define REFERENCE_ATTRIBUTE "opentracing.ref_type"
 
-#define TABLE_FIRST 64u /* slots; a power of two */
 #define FLAG_SAMPLED 1u /* the one that means the same in Jaeger and in the W3C's trace flags */
-
-/* The spans of one process. The key is the name of the process with its quotes, or, of a process that stands
- * in its span, its whole text. */
-struct group {
-    const char *key;
-    size_t key_size;
-    uint64_t hash;
-    const char *process; /* the text of the process; NULL: unknown yet */
-    size_t first, last;  /* of the spans, by their heads */
-    size_t bytes;        /* that they take in ScopeSpans */
-    size_t next;         /* group */
-};
-
-/* In front of each span in the scratch writer. */
-struct head {
-    size_t next, size;
-};
 
 struct trace {
     struct clew__json_text in;
     struct clew__writer *scratch;
     struct clew__json_id trace_id;
-    size_t table, table_size; /* open addressing: offsets of groups */
-    size_t first_group, last_group, group_count;
+    struct clew__span_groups groups; /* what their keys and what is known about them is: see add_span() */
 };
 
 struct span {
@@ -53,124 +33,8 @@ struct span {
     bool sampled;
 };
 
-/* ---- the scratch writer ---- */
-
-static void load(const struct trace *trace, size_t at, void *out, size_t size) {
-    memcpy(out, trace->scratch->data + at, size);
-}
-
-static void store(struct trace *trace, size_t at, const void *data, size_t size) {
-    memcpy(trace->scratch->data + at, data, size);
-}
-
 static bool no_room(struct trace *trace) {
     return clew__json_fail(&trace->in, trace->in.at, "there is no room for the message");
-}
-
-/* ---- groups ---- */
-
-static size_t slot_at(const struct trace *trace, uint64_t index) {
-    return trace->table + (size_t)(index & (trace->table_size - 1)) * sizeof(size_t);
-}
-
-/* The offset of the slot with that group, or of the empty one where it belongs. */
-static size_t find_slot(const struct trace *trace, const struct clew__json_string *key, uint64_t hash) {
-    for (uint64_t i = hash;; i++) {
-        size_t at = slot_at(trace, i), found;
-        struct group group;
-        load(trace, at, &found, sizeof found);
-        if (found == 0)
-            return at;
-        load(trace, found, &group, sizeof group);
-        if (group.hash == hash && group.key_size == key->size && memcmp(group.key, key->text, key->size) == 0)
-            return at;
-    }
-}
-
-/* An empty table of that size behind all else, which takes what is in the old one. */
-static bool make_table(struct trace *trace, size_t size) {
-    size_t at = trace->scratch->size, bytes = size * sizeof(size_t);
-    if (!clew__writer_reserve(trace->scratch, bytes))
-        return no_room(trace);
-    memset(trace->scratch->data + at, 0, bytes);
-    trace->scratch->size += bytes;
-    trace->table = at;
-    trace->table_size = size;
-    for (size_t group = trace->first_group; group != 0;) {
-        struct group data;
-        struct clew__json_string key = {0};
-        load(trace, group, &data, sizeof data);
-        key.text = data.key;
-        key.size = data.key_size;
-        store(trace, find_slot(trace, &key, data.hash), &group, sizeof group);
-        group = data.next;
-    }
-    return true;
-}
-
-/* Eight bytes a step, each multiplied into the whole; the constant is SplitMix64's. */
-static uint64_t hash_key(const struct clew__json_string *key) {
-    uint64_t hash = key->size, word;
-    size_t at = 0;
-    for (; key->size - at >= 8; at += 8) {
-        memcpy(&word, key->text + at, 8);
-        hash = (hash ^ word) * UINT64_C(0xbf58476d1ce4e5b9);
-        hash ^= hash >> 32;
-    }
-    word = 0;
-    if (key->size > at)
-        memcpy(&word, key->text + at, key->size - at);
-    hash = (hash ^ word) * UINT64_C(0xbf58476d1ce4e5b9);
-    return hash ^ hash >> 32;
-}
-
-/* The group with that key, made if there is none. 0 with a fault. */
-static size_t group_of(struct trace *trace, const struct clew__json_string *key) {
-    struct group group = {.key = key->text, .key_size = key->size, .hash = hash_key(key)};
-    size_t slot = find_slot(trace, key, group.hash), at;
-    load(trace, slot, &at, sizeof at);
-    if (at != 0)
-        return at;
-    if (2 * trace->group_count >= trace->table_size) {
-        if (!make_table(trace, 2 * trace->table_size))
-            return 0;
-        slot = find_slot(trace, key, group.hash);
-    }
-    at = trace->scratch->size;
-    clew__write_raw(trace->scratch, &group, sizeof group);
-    if (trace->scratch->failed)
-        return no_room(trace);
-    store(trace, slot, &at, sizeof at);
-    if (trace->last_group != 0)
-        store(trace, trace->last_group + offsetof(struct group, next), &at, sizeof at);
-    else
-        trace->first_group = at;
-    trace->last_group = at;
-    trace->group_count++;
-    return at;
-}
-
-/* Chains the span whose head is at `at` to the others of its process. */
-static bool add_to_group(struct trace *trace, const struct span *span, size_t at) {
-    struct head head = {.size = trace->scratch->size - at - sizeof(struct head)};
-    bool named = span->process_name.size > 2; /* more than the quotes */
-    struct group group;
-    size_t group_at;
-    store(trace, at, &head, sizeof head);
-    group_at = group_of(trace, named ? &span->process_name : &span->process);
-    if (group_at == 0)
-        return false;
-    load(trace, group_at, &group, sizeof group);
-    if (!group.process && span->process.size > 0)
-        group.process = span->process.text;
-    if (group.last != 0)
-        store(trace, group.last + offsetof(struct head, next), &at, sizeof at);
-    else
-        group.first = at;
-    group.last = at;
-    group.bytes += clew__json_member_size(head.size);
-    store(trace, group_at, &group, sizeof group);
-    return true;
 }
 
 /* ---- tags ---- */
@@ -523,15 +387,35 @@ static bool write_rest_of_span(struct trace *trace, struct span *span) {
     return true;
 }
 
+/* Spans of one process are a group. Its key is the name of the process with its quotes, or, of a process that
+ * stands in its span, the whole text of it; what is known about it is that text. */
+static bool add_span(struct trace *trace, const struct span *span, size_t head) {
+    bool named = span->process_name.size > 2; /* more than the quotes */
+    const struct clew__json_string *key = named ? &span->process_name : &span->process;
+    struct clew__span_group group;
+    size_t at;
+    if (trace->scratch->failed)
+        return no_room(trace);
+    clew__span_groups_end(&trace->groups, head);
+    at = clew__span_groups_find(&trace->groups, key->text, key->size);
+    if (at == 0)
+        return no_room(trace);
+    clew__span_groups_add(&trace->groups, head, at);
+    clew__span_groups_get(&trace->groups, at, &group);
+    if (!group.about && span->process.size > 0)
+        clew__span_groups_set_about(&trace->groups, at, span->process.text);
+    return true;
+}
+
 static bool read_span(struct trace *trace) {
-    static const struct head empty;
     struct span span;
     struct clew__json_string name;
-    size_t at = trace->scratch->size, start = trace->in.at;
+    size_t head = clew__span_groups_begin(&trace->groups), start = trace->in.at;
     bool first = true;
     memset(&span, 0, sizeof span);
     span.process.text = ""; /* the key of those that name no process */
-    clew__write_raw(trace->scratch, &empty, sizeof empty);
+    if (head == 0)
+        return no_room(trace);
     if (!clew__json_accept(&trace->in, '{'))
         return clew__json_unexpected(&trace->in, "an object is wanted");
     while (clew__json_next_member(&trace->in, &first, &name) && read_member(trace, &span, &name)) {
@@ -544,9 +428,7 @@ static bool read_span(struct trace *trace) {
         return clew__json_fail(&trace->in, start, "a span without an id");
     if (span.start < 0)
         return clew__json_fail(&trace->in, start, "a time out of range");
-    if (!write_rest_of_span(trace, &span))
-        return false;
-    return trace->scratch->failed ? no_room(trace) : add_to_group(trace, &span, at);
+    return write_rest_of_span(trace, &span) && add_span(trace, &span, head);
 }
 
 static bool read_spans(struct trace *trace) {
@@ -564,7 +446,7 @@ static bool read_spans(struct trace *trace) {
 
 static bool read_processes(struct trace *trace) {
     struct clew__json_text *in = &trace->in;
-    struct clew__json_string name, key, process;
+    struct clew__json_string name, process;
     bool first = true;
     if (clew__json_take_null(in))
         return true;
@@ -572,15 +454,14 @@ static bool read_processes(struct trace *trace) {
         return clew__json_unexpected(in, "an object is wanted");
     while (clew__json_next_member(in, &first, &name)) {
         size_t group;
-        memset(&process, 0, sizeof process);
+        process.size = 0;
         if (!take_raw(in, &process))
             return false;
-        key = (struct clew__json_string){.text = name.text - 1, .size = name.size + 2};
-        group = group_of(trace, &key);
+        group = clew__span_groups_find(&trace->groups, name.text - 1, name.size + 2); /* with its quotes */
         if (group == 0)
-            return false;
+            return no_room(trace);
         if (process.size > 0)
-            store(trace, group + offsetof(struct group, process), &process.text, sizeof process.text);
+            clew__span_groups_set_about(&trace->groups, group, process.text);
     }
     return !in->reason;
 }
@@ -639,19 +520,10 @@ static bool write_process(struct trace *trace, const char *process) {
 
 /* ---- the result ---- */
 
-static void write_spans(const struct trace *trace, struct clew__writer *writer, const struct group *group) {
-    for (size_t at = group->first; at != 0;) {
-        struct head head;
-        load(trace, at, &head, sizeof head);
-        clew__write_bytes(writer, CLEW__SCOPE_SPANS_SPANS, trace->scratch->data + at + sizeof head,
-                          head.size);
-        at = head.next;
-    }
-}
-
-static bool write_group(struct trace *trace, struct clew__writer *writer, const struct group *group) {
+static bool write_group(struct trace *trace, struct clew__writer *writer,
+                        const struct clew__span_group *group) {
     size_t resource = trace->scratch->size, resource_size;
-    if (group->process && !write_process(trace, group->process))
+    if (group->about && !write_process(trace, group->about))
         return false;
     if (trace->scratch->failed)
         return no_room(trace);
@@ -660,16 +532,16 @@ static bool write_group(struct trace *trace, struct clew__writer *writer, const 
                           clew__json_member_size(resource_size) + clew__json_member_size(group->bytes));
     clew__write_bytes(writer, CLEW__RESOURCE_SPANS_RESOURCE, trace->scratch->data + resource, resource_size);
     clew__json_write_head(writer, CLEW__RESOURCE_SPANS_SCOPE_SPANS, group->bytes);
-    write_spans(trace, writer, group);
+    clew__span_groups_write(&trace->groups, group, writer);
     trace->scratch->size = resource;
     return !writer->failed || no_room(trace);
 }
 
 static bool write_groups(struct trace *trace, struct clew__writer *writer) {
-    struct group group;
+    struct clew__span_group group;
     size_t behind = trace->in.at;
-    for (size_t at = trace->first_group; at != 0; at = group.next) {
-        load(trace, at, &group, sizeof group);
+    for (size_t at = trace->groups.first; at != 0; at = group.next) {
+        clew__span_groups_get(&trace->groups, at, &group);
         if (group.first != 0 && !write_group(trace, writer, &group))
             return false;
     }
@@ -712,9 +584,9 @@ size_t clew__jaeger_json_read(struct clew__writer *writer, struct clew__writer *
     trace.in.text = text;
     trace.in.size = size;
     trace.scratch = scratch;
-    scratch->size = 0;
-    /* The table comes first, so that no group and no span has the offset 0. */
-    if (make_table(&trace, TABLE_FIRST) && read_trace(&trace) && write_groups(&trace, writer))
+    if (!clew__span_groups_init(&trace.groups, scratch))
+        no_room(&trace);
+    else if (read_trace(&trace) && write_groups(&trace, writer))
         return trace.in.at;
     writer->size = before;
     if (fault)
