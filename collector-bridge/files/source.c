@@ -13,6 +13,9 @@
 #define ZSTD_WINDOW_LOG_MAX 27     /* 128 MiB: what zstd takes without being asked to */
 #define ZSTD_SKIPPABLE 0x184D2A50u /* and 15 more: a frame without content (RFC 8878, 3.1.2) */
 
+#define SIZE_BYTES 4u           /* before a record, the highest first */
+#define RECORD_SIZE_HIGH_MAX 4u /* the highest byte of 64 MiB, which a piece may have; no text begins so */
+
 enum form { PLAIN, GZIP, ZSTD };
 
 struct clew__source {
@@ -22,27 +25,65 @@ struct clew__source {
     ZSTD_DStream *zstd;
     uint64_t taken;
     size_t begin, end; /* of what is read and not yet expanded */
-    bool at_end;       /* of the file */
-    bool inside;       /* a member of gzip, or a frame of zstd, has begun and not ended */
+    bool in_records;   /* each with its size before it, which is not among that */
+    uint32_t record_size, record_left;
+    unsigned size_bytes;   /* of the size before a record that are read */
+    bool at_end;           /* of the file */
+    bool inside;           /* a member of gzip, or a frame of zstd, has begun and not ended */
+    const char *end_fault; /* that shows when all before it is expanded */
     const char *fault;
     unsigned char raw[RAW_SIZE];
 };
 
-static void fill(struct clew__source *source) {
-    size_t got;
-    if (source->at_end)
-        return;
+/* Takes the sizes before records out of what is read from `at` on. */
+static void take_sizes_out(struct clew__source *source, size_t at) {
+    size_t to = at;
+    while (at < source->end) {
+        size_t part = source->end - at < source->record_left ? source->end - at : source->record_left;
+        if (part == 0) {
+            source->record_size = source->record_size << 8 | source->raw[at++];
+            if (++source->size_bytes < SIZE_BYTES)
+                continue;
+            source->record_left = source->record_size;
+            source->size_bytes = 0;
+            continue;
+        }
+        memmove(source->raw + to, source->raw + at, part);
+        to += part;
+        at += part;
+        source->record_left -= (uint32_t)part;
+    }
+    source->end = to;
+}
+
+static void end_of_file(struct clew__source *source) {
+    source->at_end = true;
+    if (ferror(source->stream))
+        source->end_fault = strerror(errno);
+    else if (source->record_left > 0 || source->size_bytes > 0)
+        source->end_fault = "cut off within a record";
+}
+
+/* Reads more. There may be nothing more to expand then: of records, only their sizes. */
+static void fill_once(struct clew__source *source) {
+    size_t got, room;
     memmove(source->raw, source->raw + source->begin, source->end - source->begin);
     source->end -= source->begin;
     source->begin = 0;
-    got = fread(source->raw + source->end, 1, RAW_SIZE - source->end, source->stream);
+    room = RAW_SIZE - source->end;
+    got = fread(source->raw + source->end, 1, room, source->stream);
     source->end += got;
     source->taken += got;
-    if (source->end == RAW_SIZE)
-        return;
-    source->at_end = true;
-    if (ferror(source->stream))
-        source->fault = strerror(errno);
+    if (source->in_records)
+        take_sizes_out(source, source->end - got);
+    if (got < room)
+        end_of_file(source);
+}
+
+static void fill(struct clew__source *source) {
+    size_t before = source->end - source->begin;
+    while (!source->at_end && source->end - source->begin == before)
+        fill_once(source);
 }
 
 /* ---- what it is ---- */
@@ -64,8 +105,25 @@ static bool is_zstd(const struct clew__source *source) {
     return magic == ZSTD_MAGICNUMBER || (magic & ~15u) == ZSTD_SKIPPABLE;
 }
 
+/* A size, and something behind it that a record begins with: a member of a message, an object, a frame of
+ * zstd. */
+static bool is_in_records(const struct clew__source *source) {
+    const unsigned char *raw = source->raw;
+    static const unsigned char zstd[] = {0x28, 0xB5, 0x2F, 0xFD};
+    if (source->end < 2 * SIZE_BYTES || raw[0] > RECORD_SIZE_HIGH_MAX ||
+        (raw[0] | raw[1] | raw[2] | raw[3]) == 0)
+        return false;
+    return raw[SIZE_BYTES] == 0x0A || raw[SIZE_BYTES] == '{' ||
+           memcmp(raw + SIZE_BYTES, zstd, sizeof zstd) == 0;
+}
+
 static bool begin(struct clew__source *source) {
     fill(source);
+    source->in_records = is_in_records(source);
+    if (source->in_records)
+        take_sizes_out(source, 0);
+    if (source->in_records && source->at_end)
+        end_of_file(source);
     if (is_gzip(source)) {
         source->form = GZIP;
         source->zlib.zalloc = clew__zlib_allocate;
@@ -115,6 +173,8 @@ uint64_t clew__source_taken(const struct clew__source *source) {
 static bool has_raw(struct clew__source *source) {
     if (source->begin == source->end)
         fill(source);
+    if (source->begin == source->end && !source->fault)
+        source->fault = source->end_fault;
     return source->begin < source->end && !source->fault;
 }
 

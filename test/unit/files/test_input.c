@@ -301,6 +301,18 @@ Test(input, each_form_may_be_compressed) {
     CLEW_NO_LEAKS();
 }
 
+Test(input, records_with_their_size_are_read) {
+    uint8_t bytes[2000] = {0};
+    size_t first = protobuf_of(LINE_ONE, bytes + 4, 900), second;
+    bytes[2] = (uint8_t)(first >> 8);
+    bytes[3] = (uint8_t)first;
+    second = protobuf_of(LINE_TWO, bytes + first + 8, 900);
+    bytes[first + 6] = (uint8_t)(second >> 8);
+    bytes[first + 7] = (uint8_t)second;
+    cr_assert_eq(count_spans(bytes, first + second + 8, ""), 2);
+    CLEW_NO_LEAKS();
+}
+
 Test(input, compressed_file_that_is_cut_off_is_read_that_far) {
     unsigned char bytes[2000];
     size_t size = gzip(LINE_ONE LINE_TWO, bytes, sizeof bytes);

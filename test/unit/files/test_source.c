@@ -86,6 +86,27 @@ Test(source, members_of_gzip_are_one_stream) {
     CLEW_NO_LEAKS();
 }
 
+/* The file is read in parts of 256 KiB: members of 27 bytes leave the first byte of one at the end of a part.
+ */
+Test(source, member_of_gzip_may_begin_in_one_part_of_the_file_and_go_on_in_the_next) {
+    enum { MEMBER = 27, COUNT = 256 * 1024 / MEMBER + 2 };
+    static const char text[] = "abcdefg";
+    unsigned char *bytes = malloc(COUNT * MEMBER + 100);
+    char *expected = calloc(COUNT, sizeof text - 1), *out = malloc(COUNT * sizeof text);
+    const char *fault;
+    cr_assert_eq(256 * 1024 % MEMBER, 1);
+    for (size_t i = 0; i < COUNT; i++) {
+        cr_assert_eq(gzip(text, bytes + i * MEMBER, 100), MEMBER);
+        memcpy(expected + i * (sizeof text - 1), text, sizeof text - 1);
+    }
+    cr_assert_eq(read_all(bytes, COUNT * MEMBER, 1000, out, &fault), COUNT * (sizeof text - 1), "%s", fault);
+    cr_assert_eq(memcmp(out, expected, COUNT * (sizeof text - 1)), 0);
+    free(bytes);
+    free(expected);
+    free(out);
+    CLEW_NO_LEAKS();
+}
+
 Test(source, zstd_is_expanded_with_all_its_frames) {
     static const unsigned char skippable[] = {0x50, 0x2A, 0x4D, 0x18, 2, 0, 0, 0, 'x', 'y'};
     unsigned char bytes[1000];
@@ -96,6 +117,76 @@ Test(source, zstd_is_expanded_with_all_its_frames) {
     assert_reads(bytes, size, "one two");
     memcpy(bytes + size, "rubbish", 7);
     assert_faults(bytes, size + 7, "something else follows what is compressed with zstd");
+    CLEW_NO_LEAKS();
+}
+
+/* As the Collector's file exporter does. */
+static size_t record(const void *content, size_t size, unsigned char *out) {
+    const unsigned char sizes[] = {(unsigned char)(size >> 24), (unsigned char)(size >> 16),
+                                   (unsigned char)(size >> 8), (unsigned char)size};
+    memcpy(out, sizes, 4);
+    memcpy(out + 4, content, size);
+    return 4 + size;
+}
+
+Test(source, records_come_without_their_sizes) {
+    unsigned char bytes[100];
+    size_t size = record("{\"a\":1}", 7, bytes);
+    assert_reads(bytes, size, "{\"a\":1}");
+    size += record("", 0, bytes + size);
+    size += record("{}", 2, bytes + size);
+    assert_reads(bytes, size, "{\"a\":1}{}");
+    size = record("\n\x02hi", 4, bytes);
+    size += record("\n\x01x", 3, bytes + size);
+    assert_reads(bytes, size, "\n\x02hi\n\x01x");
+    CLEW_NO_LEAKS();
+}
+
+Test(source, records_that_are_compressed_each_are_expanded) {
+    unsigned char bytes[1000], packed[500];
+    size_t size = record(packed, zstd("one ", packed, sizeof packed), bytes);
+    size += record(packed, zstd("two", packed, sizeof packed), bytes + size);
+    assert_reads(bytes, size, "one two");
+    CLEW_NO_LEAKS();
+}
+
+Test(source, many_records_are_read_over_the_parts_of_the_file) {
+    enum { COUNT = 100000, RECORD = 11 };
+    unsigned char *bytes = malloc(COUNT * (4 + RECORD));
+    char *out = malloc(COUNT * RECORD + 1000);
+    const char *fault;
+    size_t size = 0;
+    for (size_t i = 0; i < COUNT; i++)
+        size += record("{\"abcd\":1}", RECORD - 1, bytes + size);
+    cr_assert_eq(read_all(bytes, size, 1000, out, &fault), COUNT * (RECORD - 1), "%s", fault);
+    for (size_t i = 0; i < COUNT; i++)
+        cr_assert_eq(memcmp(out + i * (RECORD - 1), "{\"abcd\":1}", RECORD - 1), 0);
+    free(bytes);
+    free(out);
+    CLEW_NO_LEAKS();
+}
+
+Test(source, record_that_is_cut_off_is_a_fault) {
+    unsigned char bytes[100];
+    size_t first = record("{\"a\":1}", 7, bytes), size = first + record("{\"b\":2}", 7, bytes + first);
+    for (size_t cut = 8; cut < size; cut++)
+        if (cut != first)
+            assert_faults(bytes, cut, "cut off within a record");
+    CLEW_NO_LEAKS();
+}
+
+Test(source, what_comes_before_a_cut_is_read) {
+    unsigned char bytes[100];
+    char out[100];
+    const char *fault;
+    size_t size = record("{\"a\":1}", 7, bytes);
+    size += record("{\"b\":2}", 7, bytes + size);
+    cr_assert_eq(read_all(bytes, size - 2, 50, out, &fault), 12);
+    cr_assert_eq(memcmp(out, "{\"a\":1}{\"b\":", 12), 0);
+    cr_assert_str_eq(fault, "cut off within a record");
+    size = gzip("hello", bytes, sizeof bytes);
+    cr_assert_eq(read_all(bytes, size - 8, 50, out, &fault), 5);
+    cr_assert_eq(memcmp(out, "hello", 5), 0);
     CLEW_NO_LEAKS();
 }
 

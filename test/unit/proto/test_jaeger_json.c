@@ -225,6 +225,7 @@ Test(jaeger_json, trace_state_and_flags_are_members) {
     HAS(TAGGED(TAG("w3c.tracestate", "string", "\"ot=th:8\"")), "\"traceState\":\"ot=th:8\"", "!w3c");
     HAS(ONE("\"flags\":1"), "\"flags\":1");
     HAS(ONE("\"flags\":3"), "\"flags\":1");
+    HAS(ONE("\"flags\":2"), "!flags");
     HAS(ONE("\"flags\":0"), "!flags");
     CLEW_NO_LEAKS();
 }
