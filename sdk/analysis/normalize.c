@@ -13,19 +13,29 @@ struct spot {
     uint32_t parent;    /* record, or CLEW_NO_SPAN */
     uint32_t next_same; /* record of the same id, or CLEW_NO_SPAN */
     uint32_t server;    /* of a client: the server that shared its id, or CLEW_NO_SPAN */
-    uint32_t suffix, repairs;
-    uint32_t node;  /* at first: who walked here last, as number of the record plus one */
-    bool is_out;    /* a duplicate */
-    bool is_many;   /* first of several with its id */
-    bool has_start; /* it is settled where it starts */
+    uint32_t suffix;
+    uint32_t node;       /* at first: who walked here last, as number of the record plus one */
+    uint16_t repairs;    /* bits */
+    bool is_out : 1;     /* a duplicate */
+    bool is_many : 1;    /* first of several with its id */
+    bool is_settled : 1; /* where it starts is */
 };
+
+/* Who keeps an id. The upper half of the id's hash beside the record saves looking at most wrong ones. */
+struct slot {
+    uint32_t record; /* plus one; 0: free */
+    uint32_t tag;
+};
+
+/* So many records ahead the slots are fetched into the cache. */
+#define AHEAD 8u
 
 struct work {
     const struct clew__texts *texts;
     const struct clew__records *source;
     const struct clew__record *records;
     struct spot *spots;
-    uint32_t *slots; /* records plus one by their id: who keeps it */
+    struct slot *slots; /* by id */
     uint32_t slot_mask;
     uint32_t *stack;
     struct clew__sort_key *keys, *spare;
@@ -39,7 +49,7 @@ struct work {
 };
 
 static void repaired(struct work *work, uint32_t index, clew_repair repair) {
-    work->spots[index].repairs |= 1u << repair;
+    work->spots[index].repairs |= (uint16_t)(1u << repair);
     work->repairs[repair]++;
 }
 
@@ -177,26 +187,40 @@ static int compare_states(const void *user, uint32_t a, uint32_t b) {
 
 /* ---- ids ---- */
 
-static uint32_t *slot_of(const struct work *work, uint64_t id) {
-    uint32_t at = (uint32_t)clew__hash_number(work->hash_key, id) & work->slot_mask;
-    while (work->slots[at] && work->records[work->slots[at] - 1].id != id)
+static struct slot *slot_of_hash(const struct work *work, uint64_t id, uint64_t hash) {
+    uint32_t at = (uint32_t)hash & work->slot_mask, tag = (uint32_t)(hash >> 32);
+    while (work->slots[at].record &&
+           (work->slots[at].tag != tag || work->records[work->slots[at].record - 1].id != id))
         at = (at + 1) & work->slot_mask;
     return &work->slots[at];
+}
+
+static struct slot *slot_of(const struct work *work, uint64_t id) {
+    return slot_of_hash(work, id, clew__hash_number(work->hash_key, id));
+}
+
+static void fetch_slot(const struct work *work, uint64_t id) {
+    __builtin_prefetch(&work->slots[(uint32_t)clew__hash_number(work->hash_key, id) & work->slot_mask]);
 }
 
 static void enter_ids(struct work *work) {
     for (uint32_t i = 0; i < work->count; i++) {
         const struct clew__record *record = &work->records[i];
-        uint32_t *slot = slot_of(work, record->id);
+        uint64_t hash = clew__hash_number(work->hash_key, record->id);
+        struct slot *slot = slot_of_hash(work, record->id, hash);
         struct spot *first;
-        work->spots[i] =
-            (struct spot){record->start, record->end, CLEW_NO_SPAN, CLEW_NO_SPAN, CLEW_NO_SPAN, 0, 0, 0,
-                          false,         false,       false};
-        if (!*slot) {
-            *slot = i + 1;
+        if (i + AHEAD < work->count)
+            fetch_slot(work, record[AHEAD].id);
+        work->spots[i] = (struct spot){.start = record->start,
+                                       .end = record->end,
+                                       .parent = CLEW_NO_SPAN,
+                                       .next_same = CLEW_NO_SPAN,
+                                       .server = CLEW_NO_SPAN};
+        if (!slot->record) {
+            *slot = (struct slot){i + 1, (uint32_t)(hash >> 32)};
             continue;
         }
-        first = &work->spots[*slot - 1];
+        first = &work->spots[slot->record - 1];
         work->spots[i].next_same = first->next_same;
         first->next_same = i;
         first->is_many = work->has_many = true;
@@ -283,7 +307,8 @@ static void resolve_ids(struct work *work) {
         for (uint32_t at = i; at != CLEW_NO_SPAN; at = work->spots[at].next_same)
             work->keys[count++] = (struct clew__sort_key){0, 0, at};
         count = drop_duplicates(work, count);
-        *slot_of(work, work->records[i].id) = 1 + (count > 1 ? tell_apart(work, count) : work->keys[0].index);
+        slot_of(work, work->records[i].id)->record =
+            1 + (count > 1 ? tell_apart(work, count) : work->keys[0].index);
     }
 }
 
@@ -294,12 +319,12 @@ static void find_parent(struct work *work, uint32_t index) {
     struct spot *spot = &work->spots[index];
     uint32_t keeper;
     if (spot->suffix == CLEW__SUFFIX_SERVER) {
-        spot->parent = *slot_of(work, record->id) - 1;
+        spot->parent = slot_of(work, record->id)->record - 1;
         return;
     }
     if (record->parent_id == 0)
         return;
-    keeper = *slot_of(work, record->parent_id) - 1; /* of an empty slot: CLEW_NO_SPAN */
+    keeper = slot_of(work, record->parent_id)->record - 1; /* of a free slot: CLEW_NO_SPAN */
     if (keeper == CLEW_NO_SPAN) {
         repaired(work, index, CLEW_REPAIR_MISSING_PARENT);
         work->orphans[work->orphan_count++] = (struct clew__sort_key){record->parent_id, 0, index};
@@ -356,9 +381,9 @@ static void inherit_starts(struct work *work) {
         uint32_t depth = 0;
         for (uint32_t at = i; at != CLEW_NO_SPAN; at = work->spots[at].parent) {
             struct spot *spot = &work->spots[at];
-            if (spot->is_out || spot->start != 0 || spot->has_start)
+            if (spot->is_out || spot->start != 0 || spot->is_settled)
                 break;
-            spot->has_start = true;
+            spot->is_settled = true;
             work->stack[depth++] = at;
         }
         while (depth > 0) {
@@ -554,6 +579,8 @@ static struct clew_trace *run(struct work *work) {
     if (work->has_many)
         resolve_ids(work);
     for (uint32_t i = 0; i < work->count; i++) {
+        if (i + AHEAD < work->count)
+            fetch_slot(work, work->records[i + AHEAD].parent_id);
         if (!work->spots[i].is_out) {
             repair_times(work, i);
             find_parent(work, i);
@@ -593,7 +620,8 @@ struct clew_trace *clew__normalize(const struct clew__texts *texts, const struct
     uint8_t *scratch;
     while (slots < 2 * n)
         slots *= 2;
-    size = (2 * keys + n) * sizeof *work.keys + n * sizeof *work.spots + (slots + n) * sizeof *work.slots;
+    size = (2 * keys + n) * sizeof *work.keys + n * (sizeof *work.spots + sizeof *work.stack) +
+           slots * sizeof *work.slots;
     scratch = (uint8_t *)clew_memory_allocate(size);
     if (!scratch)
         return NULL;
@@ -601,8 +629,8 @@ struct clew_trace *clew__normalize(const struct clew__texts *texts, const struct
     work.spare = work.keys + keys;
     work.orphans = work.spare + keys;
     work.spots = (struct spot *)(work.orphans + n);
-    work.slots = (uint32_t *)(work.spots + n);
-    work.stack = work.slots + slots;
+    work.slots = (struct slot *)(work.spots + n);
+    work.stack = (uint32_t *)(work.slots + slots);
     work.slot_mask = (uint32_t)slots - 1;
     memset(work.slots, 0, slots * sizeof *work.slots);
     trace = run(&work);

@@ -99,7 +99,7 @@ Test(texts, forgets_what_is_swept_and_gives_its_number_out_again) {
 
 Test(texts, says_beforehand_by_how_much_it_may_grow) {
     struct clew__texts *texts = clew__texts_new();
-    char text[8];
+    char text[12];
     for (int i = 0; i < 5000; i++) {
         size_t most = clew__texts_bytes(texts) + clew__texts_growth(texts, 1) + 7;
         snprintf(text, sizeof text, "%07d", i);
