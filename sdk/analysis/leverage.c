@@ -76,7 +76,7 @@ static void share_out(struct levers *levers, uint32_t index) {
         if (i > 0)
             limit = least_of(limit, task->end - tasks->items[by_end[i - 1]].end);
         levers->slack[by_end[i]] = slack;
-        levers->limits[by_end[i]] = slack ? 0 : limit;
+        levers->limits[by_end[i]] = limit; /* 0 with slack: another without was running at its end */
         note_slack(levers, by_end[i] - parent->first + 1, parent->count, slack);
     }
     for (uint32_t i = parent->first; i < parent->first + parent->count; i++)

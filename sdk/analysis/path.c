@@ -272,18 +272,22 @@ static bool find_path(struct clew__path_workspace *workspace, const struct clew_
 
 const clew_critical_path *clew__path_compute(struct clew__path_workspace *workspace, const clew_trace *trace,
                                              const clew_path_options *options) {
+    clew_critical_path *path = &workspace->path;
+    uint64_t in_vain = 0;
     if (!find_path(workspace, trace, options, true))
         return NULL;
-    if (is_over_limit(workspace) && !find_path(workspace, trace, options, false))
-        return NULL;
-    clew_critical_path *path = &workspace->path;
+    if (is_over_limit(workspace)) {
+        in_vain = path->steps + workspace->relations.steps;
+        if (!find_path(workspace, trace, options, false))
+            return NULL;
+    }
     path->roots = workspace->roots;
     path->segments = workspace->segments;
     path->spans = workspace->spans;
     path->span_count = trace->node_count;
     path->async_tail = trace->node_count ? async_tail(&workspace->relations) : 0;
     path->confidence.unused_waits = workspace->relations.unused_waits;
-    path->steps += workspace->relations.steps;
+    path->steps += workspace->relations.steps + in_vain;
     return path;
 }
 

@@ -311,6 +311,42 @@ Test(whatif, a_factor_that_is_no_sense_changes_nothing_and_a_huge_one_saturates)
     CLEW_NO_LEAKS();
 }
 
+Test(whatif, of_several_changes_to_a_span_all_count) {
+    struct built built = build_trace(fan, 4, NULL);
+    const clew_change changes[] = {{{"search", 6}, {"", 0}, 3}, {{"search", 6}, {"find", 4}, 0.5}};
+    uint64_t out = 0;
+    cr_assert(clew_what_if(built.trace, NULL, changes, 2, &out));
+    cr_expect_eq(out, 130);
+    build_free(&built);
+    CLEW_NO_LEAKS();
+}
+
+Test(whatif, no_own_time_stays_none_whatever_the_factor) {
+    const struct build_span spans[] = {
+        {.id = "1", .start = 1000, .end = 1100, .service = "front"},
+        {.id = "2", .parent = "1", .start = 1000, .end = 1100, .service = "cart"},
+    };
+    struct built built = build_trace(spans, 2, NULL);
+    cr_expect_eq(fan_with(built.trace, "front", "", INFINITY), 100);
+    build_free(&built);
+    CLEW_NO_LEAKS();
+}
+
+Test(whatif, of_a_span_with_several_windows_the_largest_drag_and_the_smallest_slack_count) {
+    const struct build_span spans[] = {
+        {.id = "1", .start = 1000, .end = 1100, .waits = {{"2", 1010, 40}, {"2", 1060, 5}, {"2", 1070, 20}}},
+        {.id = "2", .parent = "1", .start = 1005, .end = 1090},
+        {.id = "3", .parent = "1", .start = 1091, .end = 1095},
+    };
+    struct built built = build_trace(spans, 3, NULL);
+    clew_leverage out[3];
+    cr_assert(clew_leverage_of(built.trace, NULL, out));
+    cr_expect_eq(out[build_find(built.trace, "2")].drag, 40);
+    cr_expect_eq(out[build_find(built.trace, "2")].slack, 0);
+    build_free(&built);
+    CLEW_NO_LEAKS();
+}
+
 Test(whatif, nothing_is_asked_of_nothing) {
     uint64_t out;
     clew_leverage leverage;
