@@ -129,7 +129,8 @@ struct clew_trace *clew__normalize(const struct clew__texts *texts, const struct
 void clew__trace_free(struct clew_trace *trace);
 /* Memory that the trace of so many records holds at most. */
 size_t clew__trace_bytes_max(uint32_t records);
-/* Orders children and roots anew, after times were corrected. False, and as it was, when memory runs out. */
-bool clew__trace_reorder(struct clew_trace *trace);
+/* Orders children and roots anew, after times were corrected. Works with 2 * node_count + 1 keys. */
+struct clew__sort_key;
+void clew__trace_reorder(struct clew_trace *trace, struct clew__sort_key *keys);
 
 #endif

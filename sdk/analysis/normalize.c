@@ -657,17 +657,11 @@ static void sort_children(struct clew_trace *trace, const struct clew__node *par
     }
 }
 
-bool clew__trace_reorder(struct clew_trace *trace) {
-    size_t count = trace->node_count;
-    struct clew__sort_key *keys =
-        (struct clew__sort_key *)clew_memory_allocate((2 * count + 1) * sizeof *keys);
-    if (!keys)
-        return false;
+void clew__trace_reorder(struct clew_trace *trace, struct clew__sort_key *keys) {
+    struct clew__sort_key *spare = keys + trace->node_count;
     for (uint32_t i = 0; i < trace->node_count; i++) {
         if (trace->nodes[i].child_count > 1)
-            sort_children(trace, &trace->nodes[i], keys, keys + count);
+            sort_children(trace, &trace->nodes[i], keys, spare);
     }
-    sort_roots(trace, keys, keys + count);
-    clew_memory_release(keys);
-    return true;
+    sort_roots(trace, keys, spare);
 }

@@ -5,7 +5,7 @@
  * [parent.start - child.start, parent.end - child.end]. These intervals are intersected for each pair of
  * hosts, in both directions, in windows of time (CLEW__OFFSETS_WINDOW). Everything kept is the smallest, the
  * largest, a sum, or the members with the smallest hashes: so the order of traces does not matter, and two
- * books merge exactly (as long as the limit of pairs is not reached).
+ * books merge exactly as long as no limit is reached.
  *
  * 0 in the intersection: no skew is proven, nothing is changed. Else its midpoint is taken, which is wrong by
  * half its width at most. When it is empty (clocks drift, or not every call was waited for) what counts is
@@ -30,8 +30,9 @@
 
 struct clew__offsets;
 
-/* NULL when memory runs out. */
-struct clew__offsets *clew__offsets_new(void);
+/* Never holds more than `memory_limit` bytes: what is new makes room among its own, the oldest first. NULL
+ * when memory runs out. */
+struct clew__offsets *clew__offsets_new(size_t memory_limit);
 void clew__offsets_free(struct clew__offsets *offsets);
 
 /* Learns from the recorded times of a trace, corrected or not. `known`: how many records its source had when
