@@ -44,13 +44,16 @@ static void close_parts(struct clew_trace_buffer *buffer) {
     clew__held_set_fini(&buffer->held);
     clew__decided_fini(&buffer->decided);
     clew__texts_free(buffer->texts);
+    clew__offsets_free(buffer->offsets);
     buffer->texts = NULL;
+    buffer->offsets = NULL;
 }
 
 /* What holds spans. False, and nothing is open, when memory runs out. */
 static bool open_parts(struct clew_trace_buffer *buffer) {
     buffer->texts = clew__texts_new();
-    if (buffer->texts && clew__held_set_init(&buffer->held) &&
+    buffer->offsets = clew__offsets_new((size_t)(buffer->options.memory_limit / CLEW__OFFSETS_SHARE));
+    if (buffer->texts && buffer->offsets && clew__held_set_init(&buffer->held) &&
         clew__decided_init(&buffer->decided, buffer->options.decision_count))
         return true;
     close_parts(buffer);
@@ -286,6 +289,13 @@ const clew_trace *clew_trace_buffer_next(clew_trace_buffer *buffer, const clew_t
             return clew__buffer_trace_of(buffer, buffer->held.order[at]);
     }
     return NULL;
+}
+
+const clew_clock_offset *clew_trace_buffer_offsets(clew_trace_buffer *buffer, size_t *count) {
+    *count = 0;
+    if (buffer->is_lost)
+        return NULL;
+    return clew__offsets_list(buffer->offsets, count);
 }
 
 clew_trace_buffer_stats clew_trace_buffer_get_stats(const clew_trace_buffer *buffer) {

@@ -6,6 +6,7 @@
 #include "sdk/analysis/arrivals.h"
 #include "sdk/analysis/decided.h"
 #include "sdk/analysis/held.h"
+#include "sdk/analysis/skew.h"
 
 #include <stdatomic.h>
 
@@ -15,6 +16,7 @@ struct clew_trace_buffer {
     struct clew__held_set held;
     struct clew__decided decided;
     struct clew__arrivals arrivals;
+    struct clew__offsets *offsets; /* of the clocks of hosts */
     clew_trace_buffer_stats stats; /* but what is counted elsewhere */
     uint64_t now;                  /* the latest time seen */
     size_t charged;                /* of the traces held */
@@ -28,6 +30,9 @@ struct clew_trace_buffer {
     _Atomic uint64_t refused;      /* spans that ended while their own thread held it */
     bool is_lost;                  /* nothing is in it, and there was no memory to begin anew */
 };
+
+/* Of the memory, for what is learned of hosts' clocks; it is kept free for that. */
+#define CLEW__OFFSETS_SHARE 16u
 
 /* ---- buffer.c ---- */
 
@@ -43,8 +48,11 @@ bool clew__buffer_all_ended(const struct clew__held *held);
 /* Completes it, or says that late spans came. False when memory runs out: it is as it was, and will be looked
  * at again after a while. */
 bool clew__buffer_complete(struct clew_trace_buffer *buffer, struct clew__held *held, clew_completion reason);
-/* Its normalised trace; NULL when memory runs out. */
+/* Its normalised trace, clocks corrected by what is known so far; NULL when memory runs out. */
 const struct clew_trace *clew__buffer_trace_of(struct clew_trace_buffer *buffer, struct clew__held *held);
+
+/* Tells the book of clocks what it does not know of the trace yet. Without memory it tells less. */
+void clew__buffer_learn_clocks(struct clew_trace_buffer *buffer, struct clew__held *held);
 
 /* ---- room.c ---- */
 

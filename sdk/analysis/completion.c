@@ -61,10 +61,39 @@ void clew__buffer_reschedule(struct clew_trace_buffer *buffer, struct clew__held
         clew__held_schedule(&buffer->held, held, due);
 }
 
-const struct clew_trace *clew__buffer_trace_of(struct clew_trace_buffer *buffer, struct clew__held *held) {
-    if (!held->trace)
-        held->trace = clew__normalize(buffer->texts, &held->records);
+/* As recorded, or corrected as it was before. */
+static struct clew_trace *normalized(struct clew_trace_buffer *buffer, struct clew__held *held) {
+    if (held->trace)
+        return held->trace;
+    held->trace = clew__normalize(buffer->texts, &held->records);
+    held->corrected = 0;
     return held->trace;
+}
+
+static bool correct_clocks(struct clew_trace_buffer *buffer, struct clew__held *held) {
+    uint64_t wanted = 1, max = buffer->options.skew_max_nano;
+    if (buffer->options.skew == CLEW_SKEW_FLEET)
+        wanted += clew__offsets_generation(buffer->offsets);
+    if (held->corrected == wanted || buffer->options.skew == CLEW_SKEW_OFF)
+        return true;
+    bool is_done = buffer->options.skew == CLEW_SKEW_FLEET
+                       ? clew__offsets_apply(buffer->offsets, held->trace)
+                       : clew__skew_within(held->trace, max ? max : UINT64_MAX, NULL);
+    if (is_done)
+        held->corrected = wanted;
+    return is_done;
+}
+
+const struct clew_trace *clew__buffer_trace_of(struct clew_trace_buffer *buffer, struct clew__held *held) {
+    return normalized(buffer, held) && correct_clocks(buffer, held) ? held->trace : NULL;
+}
+
+void clew__buffer_learn_clocks(struct clew_trace_buffer *buffer, struct clew__held *held) {
+    if (buffer->options.skew != CLEW_SKEW_FLEET || held->learned == held->records.count ||
+        !normalized(buffer, held))
+        return;
+    clew__offsets_learn(buffer->offsets, held->trace, held->learned);
+    held->learned = held->records.count;
 }
 
 /* There was no memory. */
@@ -75,6 +104,7 @@ static void retry_later(struct clew_trace_buffer *buffer, struct clew__held *hel
 
 bool clew__buffer_complete(struct clew_trace_buffer *buffer, struct clew__held *held,
                            clew_completion reason) {
+    clew__buffer_learn_clocks(buffer, held);
     const struct clew_trace *trace = clew__buffer_trace_of(buffer, held);
     bool is_late = held->is_complete;
     if (!trace) {
@@ -94,7 +124,7 @@ bool clew__buffer_complete(struct clew_trace_buffer *buffer, struct clew__held *
 
 /* Whether the evidence allows it to be complete because nothing comes any more. */
 static bool is_whole(struct clew_trace_buffer *buffer, struct clew__held *held) {
-    const struct clew_trace *trace = clew__buffer_trace_of(buffer, held);
+    const struct clew_trace *trace = normalized(buffer, held);
     if (!trace)
         return false;
     if (held->is_complete || (!trace->has_open && trace->repairs[CLEW_REPAIR_MISSING_PARENT] == 0))
@@ -146,6 +176,9 @@ uint64_t clew_trace_buffer_tick(clew_trace_buffer *buffer, uint64_t now_nano) {
 void clew_trace_buffer_flush(clew_trace_buffer *buffer) {
     if (!clew__held_sort(&buffer->held))
         return;
+    /* First all clocks, then what they do to each trace. */
+    for (uint32_t i = 0; i < buffer->held.count; i++)
+        clew__buffer_learn_clocks(buffer, buffer->held.order[i]);
     for (uint32_t i = 0; i < buffer->held.count; i++) {
         struct clew__held *held = buffer->held.order[i];
         if (held->records.count > 0 && (!held->is_complete || held->has_late))

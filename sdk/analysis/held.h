@@ -20,8 +20,10 @@ struct clew__held {
     struct clew__held *older, *newer; /* among the complete ones, by when they became so */
     uint32_t in_heap;
     uint32_t in_order;
-    uint32_t checked; /* with so many spans there was a parent missing or an open span */
-    bool has_root;    /* one without a parent has ended */
+    uint32_t learned;   /* so many records has the fleet's clocks' book seen */
+    uint64_t corrected; /* the trace's clocks: by the offsets of this generation, plus one; 0: not yet */
+    uint32_t checked;   /* with so many spans there was a parent missing or an open span */
+    bool has_root;      /* one without a parent has ended */
     bool is_complete;
     bool has_late; /* spans came since it was complete */
 };

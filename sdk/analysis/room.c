@@ -15,11 +15,14 @@ size_t clew__buffer_bytes(const struct clew_trace_buffer *buffer) {
     if (buffer->is_lost)
         return sizeof *buffer;
     return sizeof *buffer + clew__texts_bytes(buffer->texts) + clew__held_set_bytes(&buffer->held) +
-           clew__decided_bytes(&buffer->decided) + buffer->charged + buffer->pending;
+           clew__decided_bytes(&buffer->decided) + clew__offsets_bytes(buffer->offsets) + buffer->charged +
+           buffer->pending;
 }
 
 static size_t room_left(const struct clew_trace_buffer *buffer) {
-    size_t used = clew__buffer_bytes(buffer);
+    size_t used = clew__buffer_bytes(buffer), clocks = clew__offsets_bytes(buffer->offsets);
+    size_t reserved = (size_t)(buffer->options.memory_limit / CLEW__OFFSETS_SHARE);
+    used += reserved > clocks ? reserved - clocks : 0;
     return used < buffer->options.memory_limit ? (size_t)(buffer->options.memory_limit - used) : 0;
 }
 

@@ -109,9 +109,9 @@ CLEW_API clew_trace_buffer_stats clew_trace_buffer_get_stats(const clew_trace_bu
 typedef struct clew_clock_offset {
     clew_text reference, host;
     int64_t low_nano, high_nano; /**< every call seen between the two fits when the offset is in here */
-    int64_t offset_nano;         /**< what is applied; 0 where 0 is in the interval */
-    uint64_t edges;              /**< calls seen */
-    bool is_contradicted;        /**< no one offset fits all calls: drift; low confidence */
+    int64_t offset_nano;  /**< what is applied; 0 where 0 is in the interval, and no other pair objects */
+    uint64_t edges;       /**< calls seen */
+    bool is_contradicted; /**< no one offset fits all calls: drift; low confidence */
 } clew_clock_offset;
 
 /** The offsets learned so far between pairs of hosts that call each other, ordered by reference, then host;
