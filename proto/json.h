@@ -34,7 +34,9 @@ struct clew__json_fault {
  * malformed text, a wrong type, a number out of range, an id of a wrong length, `writer->failed`. */
 size_t clew__json_read_traces(struct clew__writer *writer, const char *text, size_t size,
                               struct clew__json_fault *fault);
-/* The same for one element of the list `resourceSpans`, which becomes a TracesData of its own. */
+/* The same for one element of the list `resourceSpans` of a file, which becomes a TracesData of its own. What
+ * tools write as ids is taken: hexadecimal ones that are too short keep their value, of other texts the id is
+ * a hash, and the span has the text as attribute; see clew__json_take_id(). */
 size_t clew__json_read_resource_spans(struct clew__writer *writer, const char *text, size_t size,
                                       struct clew__json_fault *fault);
 

@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-#include "proto/json_scalar.h"
+#include "proto/json_span.h"
 #include "proto/otlp.h"
 #include "proto/schema.h"
 
@@ -28,6 +28,7 @@ struct reader {
     struct clew__json_text in;
     struct clew__writer *writer;
     uint32_t open, depth;
+    bool any_ids; /* ids may be any text */
     struct frame frames[FRAMES_MAX];
 };
 
@@ -70,6 +71,21 @@ static bool read_id(struct reader *reader, const struct target *target) {
         id[i] = (uint8_t)(high << 4 | low);
     }
     clew__write_bytes(reader->writer, target->field, id, id_size);
+    return true;
+}
+
+/* An id of a file that somebody's tool wrote. What of it is no hexadecimal number is kept in the span. */
+static bool read_any_id(struct reader *reader, const struct target *target) {
+    size_t id_size = clew__schema_id_size((enum clew__kind)target->member->kind);
+    struct clew__json_id id, none = {.present = false};
+    if (!clew__json_take_id(&reader->in, id_size, &id))
+        return false;
+    if (id.present)
+        clew__write_bytes(reader->writer, target->field, id.bytes, id_size);
+    if (target->member->kind == CLEW__KIND_TRACE_ID)
+        clew__json_write_id_texts(reader->writer, &id, &none);
+    else if (target->member->kind == CLEW__KIND_SPAN_ID)
+        clew__json_write_id_texts(reader->writer, &none, &id);
     return true;
 }
 
@@ -179,7 +195,7 @@ static bool read_scalar(struct reader *reader, const struct target *target) {
     case CLEW__KIND_SPAN_ID:
     case CLEW__KIND_TRACE_ID_OR_EMPTY:
     case CLEW__KIND_SPAN_ID_OR_EMPTY:
-        return read_id(reader, target);
+        return reader->any_ids ? read_any_id(reader, target) : read_id(reader, target);
     case CLEW__KIND_BOOL:
         return read_bool(reader, target);
     case CLEW__KIND_DOUBLE:
@@ -291,6 +307,7 @@ static bool step(struct reader *reader) {
     return frame->list ? read_element(reader, frame) : read_member(reader, frame->message);
 }
 
+/* A message that is the outermost, or, and then it comes from a file, a member of that. */
 static size_t read_message(struct clew__writer *writer, enum clew__message message, uint32_t field,
                            const char *text, size_t size, struct clew__json_fault *fault) {
     struct reader reader;
@@ -299,6 +316,7 @@ static size_t read_message(struct clew__writer *writer, enum clew__message messa
     reader.in = (struct clew__json_text){.text = text, .size = size};
     reader.writer = writer;
     reader.open = reader.depth = 0;
+    reader.any_ids = field != 0;
     good = open_object(&reader, message, field);
     while (good && reader.open > 0) {
         good = step(&reader);

@@ -1,3 +1,4 @@
+#include "test/unit/proto/foreign.h"
 #include "test/unit/proto/json_text.h"
 
 Test(json_read, full_request_becomes_the_same_text_again) {
@@ -333,5 +334,41 @@ Test(json_read, number_of_too_many_digits_is_refused) {
     cr_assert_str_eq(fault.reason, "a number has too many digits");
     growing_free(&wire);
     free(text);
+    CLEW_NO_LEAKS();
+}
+
+/* ---- one element of resourceSpans ---- */
+
+static size_t read_element(struct clew__writer *writer, struct clew__writer *scratch, const char *text,
+                           size_t size, struct clew__json_fault *fault) {
+    (void)scratch;
+    return clew__json_read_resource_spans(writer, text, size, fault);
+}
+
+#define READ read_element
+#define ELEMENT(span) "{\"scopeSpans\":[{\"spans\":[{" span "}]}]}"
+
+Test(json_read, element_of_resource_spans_is_a_message_of_its_own) {
+    char *json = foreign_to_json(read_element, "{\"schemaUrl\":\"x\"}");
+    cr_assert_str_eq(json, "{\"resourceSpans\":[{\"schemaUrl\":\"x\"}]}");
+    free(json);
+    foreign_fails(read_element, "{\"scopeSpans\":[7]}", 15, "an object is wanted");
+    CLEW_NO_LEAKS();
+}
+
+Test(json_read, ids_in_files_may_be_short) {
+    HAS(ELEMENT("\"traceId\":\"A1\",\"spanId\":\"b2\",\"parentSpanId\":\"3\""),
+        "\"traceId\":\"000000000000000000000000000000a1\"", "\"spanId\":\"00000000000000b2\"",
+        "\"parentSpanId\":\"0000000000000003\"", "!clew.");
+    HAS(ELEMENT("\"traceId\":\"\",\"spanId\":null"), "!traceId", "!spanId");
+    CLEW_NO_LEAKS();
+}
+
+Test(json_read, ids_in_files_that_are_not_hexadecimal_are_hashed_and_kept) {
+    HAS(ELEMENT("\"traceId\":\"trace-1\",\"spanId\":\"AAECAwQFBgc=\",\"parentSpanId\":\"span-1\","
+                "\"links\":[{\"traceId\":\"t\",\"spanId\":\"s\"}]"),
+        "{\"key\":\"clew.trace_id\",\"value\":{\"stringValue\":\"trace-1\"}}",
+        "{\"key\":\"clew.span_id\",\"value\":{\"stringValue\":\"AAECAwQFBgc=\"}}", "!span-1",
+        "\"parentSpanId\"");
     CLEW_NO_LEAKS();
 }
