@@ -10,6 +10,9 @@ struct crisp {
     struct analysed analysed;
 };
 
+/* The first trace of a file of Jaeger's JSON, which must be there. */
+struct analysed analyse_jaeger(const char *path);
+
 /* False, when there is no such folder; fails the test, when there is but the file cannot be read. */
 bool crisp_read(const char *name, struct crisp *out);
 void crisp_free(struct crisp *crisp);

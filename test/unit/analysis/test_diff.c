@@ -1,8 +1,9 @@
 /* Differences of traces and of sets: what is there, and that the causes sum exactly to the difference. */
 #include "test/support.h"
-#include "test/unit/analysis/analysed.h"
+#include "test/unit/analysis/crisp.h"
 #include "test/unit/analysis/scarce.h"
 
+#include <glob.h>
 #include <limits.h>
 
 static const clew_diff_node *node_of(const clew_diff *diff, const char *operation) {
@@ -249,6 +250,42 @@ Test(diff, of_random_traces_and_sets_sums_exactly, .timeout = 600) {
     analysed_free(&previous);
     clew_profile_free(sets[0]);
     clew_profile_free(sets[1]);
+    CLEW_NO_LEAKS();
+}
+
+/* Recorded traces of one application at two loads: what takes longer is found, and nothing is left over. */
+static bool add_folder(clew_profile *profile, const char *name) {
+    const char *folder = getenv("CLEW_TEST_TRACES");
+    char pattern[4096];
+    glob_t files;
+    if (!folder || !*folder)
+        return false;
+    snprintf(pattern, sizeof pattern, "%s/hotel/%s/*.json", folder, name);
+    cr_assert_eq(glob(pattern, 0, NULL, &files), 0);
+    for (size_t i = 0; i < files.gl_pathc; i++) {
+        struct analysed analysed = analyse_jaeger(files.gl_pathv[i]);
+        cr_assert_eq(clew_profile_add(profile, analysed.built.trace, analysed.path), 0);
+        analysed_free(&analysed);
+    }
+    globfree(&files);
+    return true;
+}
+
+Test(diff, of_the_hotel_at_two_loads_is_what_its_operations_changed, .timeout = 120) {
+    clew_profile *before = clew_profile_new(NULL), *after = clew_profile_new(NULL);
+    clew_diff *diff;
+    if (!add_folder(before, "hotel_load25") || !add_folder(after, "hotel_load75"))
+        cr_skip_test("CLEW_TEST_TRACES is not set");
+    diff = diff_profiles(before, after, NULL);
+    cr_expect_eq(diff->roots_before, 300);
+    cr_expect_eq(diff->roots_after, 100);
+    cr_expect_gt(diff->delta, 10 * (int64_t)MS);
+    cr_expect(text_is(diff->nodes[diff->causes[0].node].service, "reservation"));
+    for (uint32_t i = 0; i < diff->node_count; i++)
+        cr_expect_neq(diff->nodes[i].status, CLEW_DIFF_ADDED);
+    clew_diff_free(diff);
+    clew_profile_free(before);
+    clew_profile_free(after);
     CLEW_NO_LEAKS();
 }
 

@@ -499,3 +499,52 @@ Test(profile, survives_that_memory_runs_out, .init = make_memory_scarce) {
     analysed_free(&analysed);
     CLEW_NO_LEAKS();
 }
+
+/* As deep as it is long, or as wide. */
+static void look_at_large(uint32_t count, bool is_deep) {
+    struct build_span *spans = calloc(count, sizeof *spans);
+    char(*ids)[12] = calloc(count, sizeof *ids);
+    struct analysed analysed;
+    clew_profile *profile = clew_profile_new(NULL);
+    clew_errors *errors = clew_errors_new(NULL);
+    clew_bottlenecks *bottlenecks = clew_bottlenecks_new(NULL);
+    clew_profile_view *view;
+    clew_diff *diff;
+    cr_assert(spans && ids);
+    for (uint32_t i = 0; i < count; i++) {
+        snprintf(ids[i], sizeof ids[i], "%x", i + 1);
+        spans[i] = (struct build_span){.id = ids[i],
+                                       .service = i % 2 ? "a" : "b",
+                                       .operation = "x",
+                                       .kind = CLEW_CLIENT,
+                                       .status = i % 7 ? CLEW_STATUS_UNSET : CLEW_STATUS_ERROR};
+        if (i > 0)
+            spans[i].parent = ids[is_deep ? i - 1 : 0];
+        spans[i].start = is_deep || i == 0 ? 1000 + i : 1000 + 10 * (uint64_t)i;
+        spans[i].end = is_deep ? 10 * MS - i : spans[i].start + (i ? 9 : 10 * (uint64_t)count + 10);
+    }
+    analysed = analyse(spans, count);
+    cr_expect_eq(clew_profile_add(profile, analysed.built.trace, analysed.path), 0);
+    cr_expect_eq(clew_errors_add(errors, analysed.built.trace, analysed.path), 0);
+    cr_expect_eq(clew_bottlenecks_add(bottlenecks, analysed.built.trace, analysed.path), 0);
+    view = clew_profile_view_new(profile, NULL);
+    cr_expect_eq(view->total, spans[0].end - spans[0].start);
+    cr_expect_eq(view->nodes[0].critical, view->total);
+    diff = clew_diff_traces(analysed.built.trace, analysed.path, analysed.built.trace, analysed.path);
+    cr_assert_not_null(diff);
+    cr_expect_eq(diff->delta, 0);
+    clew_diff_free(diff);
+    clew_profile_view_free(view);
+    clew_profile_free(profile);
+    clew_errors_free(errors);
+    clew_bottlenecks_free(bottlenecks);
+    analysed_free(&analysed);
+    free(spans);
+    free(ids);
+}
+
+Test(profile, errors_bottlenecks_and_differences_take_deep_and_wide_traces, .timeout = 600) {
+    look_at_large(100000, true);
+    look_at_large(200000, false);
+    CLEW_NO_LEAKS();
+}
