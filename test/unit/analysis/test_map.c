@@ -251,6 +251,122 @@ Test(map, nodes_are_in_order_and_tell_services_from_what_left_no_span) {
     CLEW_NO_LEAKS();
 }
 
+/* ---- traces that have an edge on their path count once for it ---- */
+
+static clew_service_map *map_with_paths(const struct build_span *spans, size_t count) {
+    struct traces traces = traces_of(spans, count, NULL);
+    clew_service_map *map = clew_service_map_new(NULL);
+    for (size_t i = 0; i < traces.count; i++) {
+        clew_critical_path *path = clew_critical_path_new(traces.traces[i].trace, NULL);
+        cr_assert_eq(clew_service_map_add(map, traces.traces[i].trace, path), CLEW_OK);
+        clew_critical_path_free(path);
+    }
+    traces_free(&traces);
+    return map;
+}
+
+Test(map, a_trace_counts_once_for_an_edge_that_clients_and_producers_make_alone) {
+    const struct build_span spans[] = {
+        {.id = "a", .end = 100, .service = "shop"},
+        {.id = "b",
+         .parent = "a",
+         .end = 40,
+         .kind = CLEW_CLIENT,
+         .service = "shop",
+         .attributes = {{"peer.service", "broker"}}},
+        {.id = "c",
+         .parent = "a",
+         .start = 50,
+         .end = 70,
+         .kind = CLEW_PRODUCER,
+         .service = "shop",
+         .attributes = {{"peer.service", "broker"}}},
+        {.id = "d",
+         .parent = "a",
+         .start = 80,
+         .end = 90,
+         .kind = CLEW_PRODUCER,
+         .service = "shop",
+         .attributes = {{"peer.service", "broker"}}},
+        {.trace = "2", .id = "9", .end = 10, .service = "shop"},
+        {.trace = "3", .id = "9", .end = 10, .service = "shop"},
+    };
+    clew_service_map *map = map_with_paths(spans, COUNT(spans));
+    const clew_map_edge *edge = edge_of(map, "shop", "broker", CLEW_EDGE_VIRTUAL_NODE);
+    cr_assert_eq(edge->calls, 3);
+    cr_assert_eq(edge->critical_gap_nano, 70);
+    cr_assert_eq(edge->path_traces, 1);
+    clew_service_map_free(map);
+    CLEW_NO_LEAKS();
+}
+
+Test(map, a_trace_counts_once_for_an_edge_that_parents_and_links_make) {
+    const struct build_span spans[] = {
+        {.trace = "1", .id = "a", .end = 100, .service = "shop"},
+        {.trace = "1", .id = "b", .parent = "a", .end = 40, .kind = CLEW_PRODUCER, .service = "shop"},
+        {.trace = "1",
+         .id = "c",
+         .parent = "b",
+         .start = 20,
+         .end = 140,
+         .kind = CLEW_CONSUMER,
+         .service = "mail"},
+        {.trace = "1",
+         .id = "d",
+         .parent = "a",
+         .start = 50,
+         .end = 70,
+         .kind = CLEW_PRODUCER,
+         .service = "shop",
+         .attributes = {{"messaging.destination.name", "mails"}}},
+        {.trace = "2",
+         .id = "e",
+         .start = 200,
+         .end = 210,
+         .kind = CLEW_CONSUMER,
+         .service = "mail",
+         .links = {{.trace = "1", .id = "d"}}},
+    };
+    clew_service_map *map = map_with_paths(spans, COUNT(spans));
+    const clew_map_edge *edge = edge_of(map, "shop", "mail", CLEW_EDGE_MESSAGING);
+    cr_assert_eq(edge->calls, 2);
+    cr_assert_eq(edge->critical_gap_nano, 60);
+    cr_assert_eq(edge->path_traces, 1);
+    cr_assert_float_eq(edge->path_share, 0.5, 0);
+    clew_service_map_free(map);
+    CLEW_NO_LEAKS();
+}
+
+/* A producer whose children are in two services, and a client that calls one of these, too. */
+Test(map, a_trace_counts_once_for_an_edge_that_is_inferred_twice) {
+    const struct build_span spans[] = {
+        {.trace = "1", .id = "a", .end = 300, .service = "shop"},
+        {.trace = "1", .id = "b", .parent = "a", .end = 100, .kind = CLEW_PRODUCER, .service = "shop"},
+        {.trace = "1", .id = "c", .parent = "b", .start = 10, .end = 30, .service = "mail"},
+        {.trace = "1", .id = "d", .parent = "b", .start = 50, .end = 80, .service = "bill"},
+        {.trace = "1",
+         .id = "e",
+         .parent = "a",
+         .start = 120,
+         .end = 200,
+         .kind = CLEW_CLIENT,
+         .service = "shop"},
+        {.trace = "1", .id = "f", .parent = "e", .start = 130, .end = 190, .service = "bill"},
+        {.trace = "2", .id = "9", .end = 10, .service = "shop"},
+    };
+    clew_service_map *map = map_with_paths(spans, COUNT(spans));
+    cr_assert_eq(edge_of(map, "shop", "mail", CLEW_EDGE_INFERRED)->path_traces, 1);
+    const clew_map_edge *edge = edge_of(map, "shop", "bill", CLEW_EDGE_INFERRED);
+    cr_assert_eq(edge->calls, 2);
+    cr_assert_eq(edge->path_traces, 1);
+    cr_assert(is_sample(edge->client_latency, 80));
+    clew_service_map_free(map);
+    clew_service_map *alone = map_with_paths(spans, 4); /* without the client */
+    cr_assert_eq(edge_of(alone, "shop", "bill", CLEW_EDGE_INFERRED)->path_traces, 1);
+    clew_service_map_free(alone);
+    CLEW_NO_LEAKS();
+}
+
 /* ---- limits ---- */
 
 static uint64_t sum_calls(const clew_map_report *report) {
