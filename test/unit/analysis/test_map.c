@@ -186,6 +186,30 @@ Test(map, a_call_waits_for_its_server_and_for_the_way) {
     CLEW_NO_LEAKS();
 }
 
+Test(map, the_way_to_a_server_below_other_spans_belongs_to_the_call) {
+    const struct build_span spans[] = {
+        {.id = "a",
+         .end = 100,
+         .kind = CLEW_CLIENT,
+         .service = "shop",
+         .attributes = {{"peer.service", "stock"}}},
+        {.id = "b", .parent = "a", .start = 10, .end = 90, .service = "shop"},
+        {.id = "c", .parent = "b", .start = 20, .end = 80, .kind = CLEW_SERVER, .service = "stock"},
+    };
+    struct traces traces = traces_of(spans, COUNT(spans), NULL);
+    clew_critical_path *path = clew_critical_path_new(traces.traces[0].trace, NULL);
+    clew_service_map *map = clew_service_map_new(NULL);
+    cr_assert_eq(clew_service_map_add(map, traces.traces[0].trace, path), CLEW_OK);
+    const clew_map_edge *edge = edge_of(map, "shop", "stock", CLEW_EDGE_RPC);
+    cr_assert_eq(edge->indirect, 1);
+    cr_assert_geq(edge->critical_gap_nano, 20);
+    cr_assert_eq(clew_service_map_read(map)->unattributed_gap_nano, 0);
+    clew_service_map_free(map);
+    clew_critical_path_free(path);
+    traces_free(&traces);
+    CLEW_NO_LEAKS();
+}
+
 Test(map, a_span_that_has_not_ended_has_no_latency) {
     const struct build_span spans[] = {
         {.id = "a", .start = 1, .end = 0, .kind = CLEW_CLIENT, .service = "shop"},
