@@ -1,9 +1,8 @@
 /* From intervals between pairs of hosts to one offset a host. One thread at a time.
  *
  * The tightest pairs make a tree (pairs that contradict themselves come last); from the host whose name sorts
- * first it is walked in breadth. Each host gets the offset of the one before it, if all pairs with hosts that
- * have theirs allow it, else the middle of what they allow. Where pairs form rings this may leave some pair
- * unsatisfied: then offsets are moved until all are, if there are such offsets. */
+ * first it is walked in breadth, and each host is placed beside the one before it. Where pairs form rings
+ * this may leave some pair unsatisfied: then offsets are moved until all are, if there are such offsets. */
 #include "sdk/analysis/grow.h"
 #include "sdk/analysis/offsets.h"
 #include "sdk/analysis/sort.h"
@@ -183,40 +182,17 @@ static void find_adjacent(struct solver *solver) {
     }
 }
 
-/* What a pair allows for one of its hosts, when the other has its offset. */
-static void allowed_by(const struct clew__offsets *offsets, uint32_t number, uint32_t host,
-                       clew__wide_offset *low, clew__wide_offset *high) {
-    const struct clew__host_pair *pair = &offsets->pairs[number];
-    const struct clew__pair_offset *resolved = &offsets->resolved[number];
-    clew__wide_offset other = offsets->solution[host == pair->a ? pair->b : pair->a].offset;
-    *low = other + (host == pair->b ? resolved->low : -(clew__wide_offset)resolved->high);
-    *high = other + (host == pair->b ? resolved->high : -(clew__wide_offset)resolved->low);
-}
-
 static uint32_t other_host(const struct clew__host_pair *pair, uint32_t host) {
     return host == pair->a ? pair->b : pair->a;
 }
 
-static void place_host(struct solver *solver, uint32_t host, uint32_t tree_pair) {
-    struct clew__offsets *offsets = solver->offsets;
-    uint32_t before = other_host(&offsets->pairs[tree_pair], host);
-    clew__wide_offset from = offsets->solution[before].offset, low, high;
-    allowed_by(offsets, tree_pair, host, &low, &high);
-    for (uint32_t i = solver->first[host]; i < solver->first[host + 1]; i++) {
-        uint32_t number = solver->adjacent[i];
-        uint32_t other = other_host(&offsets->pairs[number], host);
-        clew__wide_offset other_low, other_high;
-        if (offsets->resolved[number].is_contradicted || offsets->solution[other].component == CLEW__NO_KEY)
-            continue;
-        allowed_by(offsets, number, host, &other_low, &other_high);
-        if (other_low > high || other_high < low)
-            continue;
-        low = other_low > low ? other_low : low;
-        high = other_high < high ? other_high : high;
-    }
-    bool is_none = low <= from && high >= from;
-    offsets->solution[host].offset = is_none ? from : from + (low - from + (high - from)) / 2;
-    offsets->solution[host].component = offsets->solution[before].component;
+/* Beside the host before it in the tree. */
+static void place_host(struct clew__offsets *offsets, uint32_t host, uint32_t tree_pair) {
+    const struct clew__host_pair *pair = &offsets->pairs[tree_pair];
+    struct clew__host_offset before = offsets->solution[other_host(pair, host)];
+    int64_t offset = offsets->resolved[tree_pair].offset;
+    before.offset += host == pair->b ? offset : -offset;
+    offsets->solution[host] = before;
 }
 
 static void place_component(struct solver *solver, uint32_t root) {
@@ -231,7 +207,7 @@ static void place_component(struct solver *solver, uint32_t root) {
             uint32_t other = other_host(&offsets->pairs[number], host);
             if (!solver->is_tree[number] || offsets->solution[other].component != CLEW__NO_KEY)
                 continue;
-            place_host(solver, other, number);
+            place_host(offsets, other, number);
             solver->queue[count++] = other;
         }
     }

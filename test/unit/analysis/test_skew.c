@@ -468,6 +468,43 @@ Test(skew, hosts_that_are_only_connected_over_others_follow_them) {
     CLEW_NO_LEAKS();
 }
 
+#define BOUNDS(number, caller, callee, least, most)                                                          \
+    {.id = "1", .trace = (number), .start = SECOND, .end = SECOND + 100 * MILLI, .host = (caller)}, {        \
+        .id = "2", .trace = (number), .parent = "1", .start = SECOND - (least)*MILLI,                        \
+        .end = SECOND + (100 - (most)) * MILLI, .host = (callee)                                             \
+    }
+
+Test(skew, where_pairs_form_a_ring_all_of_them_are_satisfied) {
+    /* b and c are 10 to 20 ms behind a, and c 4 to 30 ms behind b. */
+    const struct build_span spans[] = {BOUNDS("1", "a", "b", 10, 20), BOUNDS("2", "a", "c", 10, 20),
+                                       BOUNDS("3", "b", "c", 4, 30)};
+    struct clew__offsets *offsets = new_offsets();
+    for (size_t i = 0; i < 6; i += 2)
+        learn(offsets, spans + i, 2);
+    char *text = print_offsets(offsets);
+    cr_expect_str_eq(text, "a b 10000000..20000000 13000000 1 0\n"
+                           "a c 10000000..20000000 17000000 1 0\n"
+                           "b c 4000000..30000000 4000000 1 0\n");
+    free(text);
+    clew__offsets_free(offsets);
+    CLEW_NO_LEAKS();
+}
+
+Test(skew, where_a_ring_cannot_be_satisfied_the_tightest_pairs_are) {
+    const struct build_span spans[] = {BOUNDS("1", "a", "b", 10, 20), BOUNDS("2", "a", "c", 10, 20),
+                                       BOUNDS("3", "b", "c", 14, 40)};
+    struct clew__offsets *offsets = new_offsets();
+    for (size_t i = 0; i < 6; i += 2)
+        learn(offsets, spans + i, 2);
+    char *text = print_offsets(offsets);
+    cr_expect_str_eq(text, "a b 10000000..20000000 15000000 1 0\n"
+                           "a c 10000000..20000000 15000000 1 0\n"
+                           "b c 14000000..40000000 0 1 0\n");
+    free(text);
+    clew__offsets_free(offsets);
+    CLEW_NO_LEAKS();
+}
+
 Test(skew, what_one_trace_cannot_show_is_known_from_others) {
     const struct build_span clear[] = {CALL(SECOND, 0 - 50 * MILLI, "a", "b")};
     const struct build_span unclear[] = {
