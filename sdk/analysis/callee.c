@@ -78,12 +78,12 @@ clew_text clew_path_callee(const clew_trace *trace, const clew_path_segment *seg
     if (!trace || !segment || segment->kind != CLEW_SEGMENT_EDGE_GAP || segment->span >= trace->node_count)
         return none;
     const struct clew__record *record = trace->nodes[segment->span].record;
-    if (segment->callee < trace->node_count)
-        record = trace->nodes[segment->callee].record;
+    const struct clew__record *callee =
+        segment->callee < trace->node_count ? trace->nodes[segment->callee].record : NULL;
+    if (callee && callee->service)
+        return clew__texts_get(trace->texts, callee->service);
     if (!record)
         return none;
-    if (segment->callee < trace->node_count)
-        return clew__texts_get(trace->texts, record->service);
     bool is_model = record->provider && !(record->flags & CLEW__RECORD_DATABASE);
     return clew__texts_get(trace->texts, is_model || !record->peer ? record->provider : record->peer);
 }

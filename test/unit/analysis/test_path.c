@@ -127,6 +127,19 @@ Test(path, a_client_of_whom_only_the_peers_name_is_known_has_an_edge_to_it) {
     EXPECT_PATH(unnamed, NULL, SELF("1", 100, 200));
 }
 
+Test(path, a_callee_without_a_service_has_the_name_that_its_client_knows) {
+    const struct build_span spans[] = {
+        {.id = "1",
+         .start = 100,
+         .end = 200,
+         .service = "front",
+         .kind = CLEW_CLIENT,
+         .attributes = {{"peer.service", "cart"}}},
+        {.id = "2", .parent = "1", .start = 110, .end = 190, .kind = CLEW_SERVER},
+    };
+    EXPECT_PATH(spans, NULL, GAP("1", 100, 110, "cart"), SELF("2", 110, 190), GAP("1", 190, 200, "cart"));
+}
+
 Test(path, a_span_whose_only_child_is_in_another_service_has_an_edge_to_it) {
     const struct build_span spans[] = {
         {.id = "1", .start = 100, .end = 200, .service = "front"},

@@ -4,17 +4,18 @@
  * exactly: at every moment one span is the one that the root waits for. Integer nanoseconds throughout; n log
  * n time, n memory, no recursion.
  *
- * Whom a span waits for, first what is known and then what is likely:
- * - For whom it has recorded waits (events `clew.wait`), it waited exactly then and at no other time: a
- * child, or any other span of the trace (its segments then stand under the waiting span, so they may lie
- * outside the target's own parent). Windows are cut to both spans. Where windows overlap the later end
- * counts; a ring of spans that wait for each other is cut where it closes. Who is on the path at such a time
- * is judged as if the target had been cut to the window.
- * - Children that an attribute or reference (FOLLOWS_FROM) calls asynchronous, and consumers of a producer:
- *   not waited for.
- * - Every other child is waited for, cut to its parent's time. A child without recorded waits beside others
- *   that have some is judged like this in the time between the windows: a record tells something, none tells
- *   nothing. A child that outlives its parent is the matter of `overflow`, unless it is the server of a
+ * Whom a span waits for. First what is known: a span for which it has recorded waits (events `clew.wait`) it
+ * waited for exactly then and at no other time, be it a child or any other span of the trace (whose segments
+ * may then lie outside the target's own parent). Windows are cut to both spans; where they overlap, the one
+ * that ends later counts; a ring of spans that wait for each other is cut where it closes. The path within a
+ * window is that of the target cut to the window.
+ *
+ * Then what the trace says: children that an attribute or reference (FOLLOWS_FROM) calls asynchronous, and
+ * consumers of a producer, are not waited for.
+ *
+ * Then what is likely: every other child is waited for, cut to its parent's time. A child without recorded
+ * waits beside others that have some is judged like this between the windows: a record tells something, none
+ * tells nothing. A child that outlives its parent is the matter of `overflow`, unless it is the server of a
  * client (which gave up). Below a phantom every child counts as waited for. */
 #ifndef CLEW_ANALYSIS_PATH_H
 #define CLEW_ANALYSIS_PATH_H
@@ -62,7 +63,7 @@ typedef enum clew_segment_kind {
 /** Half open: [start, end). Never empty. */
 typedef struct clew_path_segment {
     uint64_t start_unix_nano, end_unix_nano;
-    uint32_t span;   /**< index in the trace; with CLEW_SCOPE_TRACE CLEW_NO_SPAN where nothing ran */
+    uint32_t span;   /**< index in the trace; with CLEW_SCOPE_TRACE CLEW_NO_SPAN where none is waited for */
     uint32_t callee; /**< of an edge gap: the span on the other side, CLEW_NO_SPAN where only a peer's name is
                         known (clew_path_callee); of others CLEW_NO_SPAN */
     clew_segment_kind kind;
@@ -125,8 +126,8 @@ CLEW_API clew_critical_path *clew_critical_path_new(const clew_trace *trace,
 /** NULL is allowed. */
 CLEW_API void clew_critical_path_free(clew_critical_path *path);
 
-/** The service on the other side of an edge gap: of the callee's span, or the peer that the span's attributes
- * name. Empty for other segments. Belongs to the trace. */
+/** The service on the other side of an edge gap: of the callee's span, else the peer that the attributes of
+ * the segment's span name; may be empty. Empty for other segments. Belongs to the trace. */
 CLEW_API clew_text clew_path_callee(const clew_trace *trace, const clew_path_segment *segment);
 
 /* What if: keeps who waited for whom, the order (b began when a had ended: so it will), and the spans' own
