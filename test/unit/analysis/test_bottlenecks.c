@@ -49,6 +49,7 @@ static void add_draft(clew_bottlenecks *bottlenecks, const struct draft *draft) 
 
 /* Whether any finding is of that kind, and then the first. */
 static bool find(const clew_bottlenecks_view *view, clew_bottleneck_kind kind, clew_bottleneck *out) {
+    memset(out, 0, sizeof *out);
     for (uint32_t i = 0; i < view->finding_count; i++) {
         if (view->findings[i].kind != kind)
             continue;
