@@ -13,9 +13,14 @@ enum clew__exit {
 };
 
 /* Each takes its name and its arguments and returns the exit status. */
+int clew__command_bottlenecks(int argc, char **argv);
 int clew__command_critical_path(int argc, char **argv);
+int clew__command_diff(int argc, char **argv);
+int clew__command_errors(int argc, char **argv);
+int clew__command_profile(int argc, char **argv);
 int clew__command_recover(int argc, char **argv);
 int clew__command_service_map(int argc, char **argv);
+int clew__command_stats(int argc, char **argv);
 int clew__command_trace(int argc, char **argv);
 
 #endif

@@ -4,12 +4,14 @@
 #include "collector-bridge/cli/output.h"
 #include "collector-bridge/report/line.h"
 #include "collector-bridge/report/path.h"
+#include "collector-bridge/report/profile.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
-#define DETAILED 3u /* traces whose paths are shown in full */
-#define BRIEF 10u   /* traces that are told in a sentence */
+#define DETAILED 3u /* so many traces are shown in full; of more the slowest one is, and the sum of all */
+#define BRIEF 10u   /* traces that are told */
+#define FRAMES 12u  /* rows of that sum */
 
 static const struct clew__command command = {
     .name = "critical-path",
@@ -33,9 +35,9 @@ struct entry {
 };
 
 struct job {
-    const struct clew__options *options;
     struct clew__load load;
     struct clew__output output;
+    clew_profile *profile;
     struct entry *entries;
     size_t count, capacity;
 };
@@ -54,16 +56,14 @@ static bool remember(struct job *job, const clew_trace *trace, uint64_t longest)
     return true;
 }
 
-static void take(void *user, const clew_trace *trace, bool stays) {
+static bool take(void *user, const clew_trace *trace, const clew_critical_path *path, bool stays) {
     struct job *job = user;
-    clew_critical_path *path = clew_critical_path_new(trace, &job->options->path);
-    if (!path)
-        clew__load_failed(&job->load);
-    else if (job->options->format == CLEW__FORMAT_JSON)
+    if (job->load.options->format == CLEW__FORMAT_JSON) {
         clew__report_path_json(&job->output.writer, trace, path);
-    else if (stays && !remember(job, trace, clew__path_longest(path)))
-        clew__load_failed(&job->load);
-    clew_critical_path_free(path);
+        return true;
+    }
+    return clew_profile_add(job->profile, trace, path) == CLEW_OK &&
+           (!stays || remember(job, trace, clew__path_longest(path)));
 }
 
 /* The slowest first, then the earliest. */
@@ -76,7 +76,7 @@ static int compare_entries(const void *left, const void *right) {
 
 static bool print_entry(struct job *job, const struct entry *entry, bool is_brief) {
     struct clew__output *output = &job->output;
-    clew_critical_path *path = clew_critical_path_new(entry->trace, &job->options->path);
+    clew_critical_path *path = clew__load_path(&job->load, entry->trace);
     bool enough =
         path &&
         (is_brief ? clew__report_path_brief(&output->writer, &output->style, entry->trace, path)
@@ -85,28 +85,52 @@ static bool print_entry(struct job *job, const struct entry *entry, bool is_brie
     return enough;
 }
 
-static void print_entries(struct job *job) {
-    size_t shown = job->count <= DETAILED ? job->count : BRIEF < job->count ? BRIEF : job->count;
+/* What all of them waited for. */
+static bool print_sum(struct job *job) {
+    struct clew__output *output = &job->output;
+    clew_profile_view *view = clew_profile_view_new(job->profile, NULL);
+    if (!view)
+        return false;
+    clew__report_frames(&output->writer, &output->style, &output->palette, view, FRAMES);
+    clew_profile_view_free(view);
+    return true;
+}
+
+static void print_traces(struct job *job) {
+    struct clew__output *output = &job->output;
+    bool has_sum = job->load.given > DETAILED, enough = true;
+    size_t detailed = has_sum ? 1 : job->count, shown = job->count < BRIEF ? job->count : BRIEF;
     qsort(job->entries, job->count, sizeof *job->entries, compare_entries);
-    for (size_t i = 0; i < shown; i++) {
-        if (i && i <= DETAILED)
-            clew__write_text(&job->output.writer, "\n");
-        if (!print_entry(job, &job->entries[i], i >= DETAILED))
-            clew__load_failed(&job->load);
+    if (has_sum) {
+        enough = print_sum(job);
+        clew__heading(&output->writer, &output->style, false, "The slowest");
     }
+    for (size_t i = 0; i < shown && enough; i++) {
+        if (i && (i <= detailed || output->style.is_markdown))
+            clew__write_text(&output->writer, "\n");
+        enough = print_entry(job, &job->entries[i], i >= detailed);
+    }
+    if (!enough)
+        clew__load_failed(&job->load);
 }
 
 int clew__command_critical_path(int argc, char **argv) {
     struct clew__options options;
-    struct job job = {.options = &options, .load = {.take = take, .user = &job}};
+    struct job job = {.load = {.options = &options, .take = take, .user = &job}};
     int status;
     if (!clew__options_read(&command, argc, argv, &options, &status))
         return status;
     job.load.wanted = options.traces[0];
     clew__output_begin(&job.output, STDOUT_FILENO, options.format);
-    clew__load_begin(&job.load, &options);
-    print_entries(&job);
+    job.profile = clew_profile_new(NULL);
+    if (job.profile)
+        clew__load_all(&job.load);
+    else
+        clew__load_failed(&job.load);
+    if (options.format != CLEW__FORMAT_JSON)
+        print_traces(&job);
     free(job.entries);
+    clew_profile_free(job.profile);
     clew__load_end(&job.load);
     return clew__output_end(&job.output, job.load.status);
 }

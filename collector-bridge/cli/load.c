@@ -31,10 +31,17 @@ static bool is_wanted(const struct clew__load *load, const clew_trace *trace) {
     return clew__id_begins_with(text, load->wanted);
 }
 
+clew_critical_path *clew__load_path(const struct clew__load *load, const clew_trace *trace) {
+    return clew_critical_path_new(trace, &load->options->path);
+}
+
 static void hand_on(struct clew__load *load, const clew_trace *trace, bool stays) {
+    clew_critical_path *path = clew__load_path(load, trace);
     load->given++;
     load->left += !stays;
-    load->take(load->user, trace, stays);
+    if (!path || !load->take(load->user, trace, path, stays))
+        clew__load_failed(load);
+    clew_critical_path_free(path);
 }
 
 static void leave(void *user, const clew_trace *trace) {
@@ -108,12 +115,11 @@ static void hand_on_wanted(struct clew__load *load) {
 
 /* ---- all ---- */
 
-void clew__load_files(struct clew__load *load, const struct clew__options *options, const char *const *files,
-                      size_t count) {
+void clew__load_files(struct clew__load *load, const char *const *files, size_t count) {
     const clew_trace_buffer_options wanted = {.struct_size = sizeof wanted,
                                               .memory_limit = memory_limit(),
                                               .span_limit = SPANS_MAX,
-                                              .skew = options->skew,
+                                              .skew = load->options->skew,
                                               .on_leave = leave,
                                               .user = load};
     const struct clew__input_sink sink = {add, load};
@@ -135,8 +141,8 @@ void clew__load_files(struct clew__load *load, const struct clew__options *optio
         hand_on(load, trace, true);
 }
 
-void clew__load_begin(struct clew__load *load, const struct clew__options *options) {
-    clew__load_files(load, options, options->files, options->file_count);
+void clew__load_all(struct clew__load *load) {
+    clew__load_files(load, load->options->files, load->options->file_count);
 }
 
 void clew__load_end(struct clew__load *load) {

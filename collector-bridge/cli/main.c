@@ -14,6 +14,11 @@ static const struct command {
     {"trace", clew__command_trace, "draw traces as trees"},
     {"critical-path", clew__command_critical_path, "what requests waited for"},
     {"service-map", clew__command_service_map, "which service calls which"},
+    {"stats", clew__command_stats, "rate, errors and durations of operations"},
+    {"errors", clew__command_errors, "where errors begin and what they cost"},
+    {"bottlenecks", clew__command_bottlenecks, "what costs time and could be changed"},
+    {"profile", clew__command_profile, "what all requests together waited for"},
+    {"diff", clew__command_diff, "what changed from some traces to others"},
     {"recover", clew__command_recover, "send the spans that a crashed program left"},
 };
 

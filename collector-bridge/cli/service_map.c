@@ -4,6 +4,7 @@
 #include "collector-bridge/cli/load.h"
 #include "collector-bridge/cli/output.h"
 #include "collector-bridge/report/map.h"
+#include "collector-bridge/report/operations.h"
 #include "sdk/base/buffer.h"
 
 #include <unistd.h>
@@ -21,18 +22,28 @@ static const struct clew__command command = {
 };
 
 struct job {
-    const struct clew__options *options;
-    struct clew__load load;
     clew_service_map *map;
+    uint64_t orphans;
 };
 
-static void take(void *user, const clew_trace *trace, bool stays) {
+static bool take(void *user, const clew_trace *trace, const clew_critical_path *path, bool stays) {
     struct job *job = user;
-    clew_critical_path *path = clew_critical_path_new(trace, &job->options->path);
     (void)stays;
-    if (!path || clew_service_map_add(job->map, trace, path) != CLEW_OK)
-        clew__load_failed(&job->load);
-    clew_critical_path_free(path);
+    job->orphans += clew_trace_repairs(trace, CLEW_REPAIR_MISSING_PARENT);
+    return clew_service_map_add(job->map, trace, path) == CLEW_OK;
+}
+
+static bool print_health(struct clew__output *output, const clew_map_report *report, uint64_t orphans) {
+    /* What is told is of one interval: it need not last. */
+    const clew_health_options at_once = {
+        .struct_size = sizeof at_once, .intervals_worse = 1, .intervals_better = 1};
+    const clew_health_input input = {.struct_size = sizeof input, .map = report, .orphans = orphans};
+    clew_health *health = clew_health_new(&at_once);
+    const clew_health_report *judged = health ? clew_health_judge(health, &input) : NULL;
+    if (judged)
+        clew__report_health(&output->writer, &output->style, judged);
+    clew_health_free(health);
+    return judged != NULL;
 }
 
 static bool print_svg(struct clew__output *output, const clew_map_report *report) {
@@ -45,7 +56,7 @@ static bool print_svg(struct clew__output *output, const clew_map_report *report
 }
 
 static bool print(struct clew__output *output, const struct clew__options *options,
-                  const clew_map_report *report) {
+                  const clew_map_report *report, uint64_t orphans) {
     switch (options->format) {
     case CLEW__FORMAT_JSON:
         clew__report_map_json(&output->writer, report);
@@ -61,25 +72,25 @@ static bool print(struct clew__output *output, const struct clew__options *optio
         break;
     }
     clew__report_map(&output->writer, &output->style, &output->palette, report, options->limit);
-    return true;
+    return print_health(output, report, orphans);
 }
 
 int clew__command_service_map(int argc, char **argv) {
     struct clew__options options;
-    struct job job = {.options = &options, .load = {.take = take, .user = &job}};
     struct clew__output output;
     const clew_map_report *report;
     int status;
     if (!clew__options_read(&command, argc, argv, &options, &status))
         return status;
     clew__output_begin(&output, STDOUT_FILENO, options.format);
-    job.map = clew_service_map_new(NULL);
+    struct job job = {.map = clew_service_map_new(NULL)};
+    struct clew__load load = {.options = &options, .take = take, .user = &job};
     if (job.map)
-        clew__load_begin(&job.load, &options);
+        clew__load_all(&load);
     report = job.map ? clew_service_map_read(job.map) : NULL;
-    if (!report || !print(&output, &options, report))
-        clew__load_failed(&job.load);
+    if (!report || !print(&output, &options, report, job.orphans))
+        clew__load_failed(&load);
     clew_service_map_free(job.map);
-    clew__load_end(&job.load);
-    return clew__output_end(&output, job.load.status);
+    clew__load_end(&load);
+    return clew__output_end(&output, load.status);
 }

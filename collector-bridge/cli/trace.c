@@ -21,40 +21,34 @@ static const struct clew__command command = {
 };
 
 struct job {
-    const struct clew__options *options;
     struct clew__load load;
     struct clew__output output;
     bool follows; /* a trace was drawn */
 };
 
-static void take(void *user, const clew_trace *trace, bool stays) {
+static bool take(void *user, const clew_trace *trace, const clew_critical_path *path, bool stays) {
     struct job *job = user;
-    clew_critical_path *path = clew_critical_path_new(trace, &job->options->path);
     (void)stays;
-    if (!path) {
-        clew__load_failed(&job->load);
-        return;
-    }
-    if (job->options->format == CLEW__FORMAT_JSON) {
+    if (job->load.options->format == CLEW__FORMAT_JSON) {
         clew__report_tree_json(&job->output.writer, trace, path);
-    } else {
-        if (job->follows)
-            clew__write_text(&job->output.writer, "\n");
-        clew__report_tree(&job->output.writer, &job->output.style, &job->output.palette, trace, path);
+        return true;
     }
+    if (job->follows)
+        clew__write_text(&job->output.writer, "\n");
+    clew__report_tree(&job->output.writer, &job->output.style, &job->output.palette, trace, path);
     job->follows = true;
-    clew_critical_path_free(path);
+    return true;
 }
 
 int clew__command_trace(int argc, char **argv) {
     struct clew__options options;
-    struct job job = {.options = &options, .load = {.take = take, .user = &job}};
+    struct job job = {.load = {.options = &options, .take = take, .user = &job}};
     int status;
     if (!clew__options_read(&command, argc, argv, &options, &status))
         return status;
     job.load.wanted = options.traces[0];
     clew__output_begin(&job.output, STDOUT_FILENO, options.format);
-    clew__load_begin(&job.load, &options);
+    clew__load_all(&job.load);
     clew__load_end(&job.load);
     return clew__output_end(&job.output, job.load.status);
 }

@@ -88,6 +88,27 @@ void clew__json_add_sketch(struct clew__report_json *json, const char *name, con
     clew__json_close(json, '}');
 }
 
+void clew__json_add_exemplar(struct clew__report_json *json, const char *name,
+                             const clew_exemplar *exemplar) {
+    if (!exemplar->trace_id.size)
+        return;
+    clew__json_open(json, name, '{');
+    clew__json_add_text(json, "traceId", exemplar->trace_id);
+    clew__json_add_text(json, "spanId", exemplar->span_id);
+    clew__json_add_uint64(json, "startUnixNano", exemplar->start_unix_nano);
+    clew__json_add_uint64(json, "durationNano", exemplar->duration);
+    clew__json_close(json, '}');
+}
+
+void clew__json_add_exemplars(struct clew__report_json *json, const clew_exemplar *exemplars, size_t count) {
+    if (!count)
+        return;
+    clew__json_open(json, "exemplars", '[');
+    for (size_t i = 0; i < count; i++)
+        clew__json_add_exemplar(json, NULL, &exemplars[i]);
+    clew__json_close(json, ']');
+}
+
 void clew__json_end(struct clew__report_json *json) {
     put(json, "\n");
     json->follows = false;

@@ -5,6 +5,7 @@
 
 #include "proto/wire.h"
 
+#include <clew/analysis/exemplar.h>
 #include <clew/analysis/sketch.h>
 
 struct clew__report_json {
@@ -24,6 +25,10 @@ void clew__json_add_double(struct clew__report_json *json, const char *name, dou
 void clew__json_add_bool(struct clew__report_json *json, const char *name, bool value);
 /* `{"count","p50Nano","p95Nano","p99Nano","maxNano"}`; nothing at all of what was not measured. */
 void clew__json_add_sketch(struct clew__report_json *json, const char *name, const clew_sketch *sketch);
+/* `{"traceId","spanId","startUnixNano","durationNano"}`; nothing at all of an empty one. */
+void clew__json_add_exemplar(struct clew__report_json *json, const char *name, const clew_exemplar *exemplar);
+/* `"exemplars":[…]`; nothing at all when there are none. */
+void clew__json_add_exemplars(struct clew__report_json *json, const clew_exemplar *exemplars, size_t count);
 /* The end of a line. */
 void clew__json_end(struct clew__report_json *json);
 

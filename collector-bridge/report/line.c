@@ -74,6 +74,23 @@ void clew__say_name(struct clew__sentence *sentence, clew_text name) {
     clew__write_text(&sentence->text, printable);
 }
 
+/* Cut into words, as the printable text of the whole would be cut at its longest. */
+void clew__say_text(struct clew__sentence *sentence, clew_text text) {
+    char printable[CLEW__PRINTABLE_SIZE];
+    const char *at = text.data, *end = at + text.size;
+    while (at < end) {
+        const char *space = memchr(at, ' ', (size_t)(end - at)), *stop = space ? space : end;
+        clew__printable(at, (size_t)(stop - at), CLEW__PRINTABLE_COLUMNS, printable);
+        for (const char *c = printable; *c; c++) {
+            if (sentence->style->is_markdown && strchr("\\`*_{}[]<>#|~&@!", *c))
+                clew__write_raw(&sentence->text, "\\", 1);
+            clew__write_raw(&sentence->text, c, 1);
+        }
+        clew__write_text(&sentence->text, space ? " " : "");
+        at = stop + 1;
+    }
+}
+
 void clew__say_operation(struct clew__sentence *sentence, clew_text service, clew_text operation) {
     clew__say_name(sentence, clew__service_shown(service));
     if (!operation.size)

@@ -31,6 +31,8 @@ struct clew__sentence {
 
 struct clew__sentence clew__sentence_begin(const struct clew__style *style);
 void clew__say(struct clew__sentence *sentence, const char *format, ...) CLEW_PRINTF(2, 3);
+/* A text of several words, names in it: printable, in Markdown escaped. */
+void clew__say_text(struct clew__sentence *sentence, clew_text text);
 void clew__say_name(struct clew__sentence *sentence, clew_text name);
 /* `service: operation`; an empty service is "unknown". */
 void clew__say_operation(struct clew__sentence *sentence, clew_text service, clew_text operation);

@@ -8,8 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define ERRORS_MARKED 100u /* one in so many calls is marked */
-#define PATH_MARKED 0.5    /* edges on the critical path of so many traces are marked */
+#define PATH_MARKED 0.5 /* edges on the critical path of so many traces are marked */
 
 const clew_sketch *clew__edge_latency(const clew_map_edge *edge) {
     return edge->client_latency ? edge->client_latency : edge->server_latency;
@@ -20,50 +19,10 @@ static double seconds_of(const clew_map_report *map) {
     return map->traces < 2 ? 0 : (double)(map->end_unix_nano - map->start_unix_nano) / 1e9;
 }
 
-static void put_rate(struct clew__table *table, uint64_t calls, double seconds) {
-    char text[CLEW__NUMBER_SIZE];
-    clew__rate_text(seconds > 0 ? (double)calls / seconds : 0, text);
-    clew__table_put(table, NULL, text);
-}
-
-/* `3 (1.20%)`; nothing for none. */
-static void put_errors(struct clew__table *table, uint64_t errors, uint64_t calls) {
-    char text[2 * CLEW__NUMBER_SIZE + 4] = "", count[CLEW__NUMBER_SIZE], share[CLEW__NUMBER_SIZE];
-    if (errors) {
-        clew__count_text(errors, count);
-        clew__share_text(errors, calls, share);
-        snprintf(text, sizeof text, *share ? "%s (%s)" : "%s", count, share);
-    }
-    clew__table_put(table, errors && errors >= calls / ERRORS_MARKED ? CLEW__RED : NULL, text);
-}
-
-static void put_quantile(struct clew__table *table, const clew_sketch *sketch, double quantile) {
-    uint64_t nano;
-    if (clew_sketch_quantile(sketch, quantile, &nano))
-        clew__table_duration(table, NULL, nano);
-    else
-        clew__table_put(table, NULL, "");
-}
-
 static void put_path_share(struct clew__table *table, double share) {
     char text[CLEW__NUMBER_SIZE];
     clew__share_text((uint64_t)(share * 1e6 + 0.5), 1000000, text);
     clew__table_put(table, share >= PATH_MARKED ? CLEW__BOLD : NULL, share > 0 ? text : "");
-}
-
-static size_t shown(size_t count, uint32_t limit) {
-    return limit && count > limit ? limit : count;
-}
-
-static void say_rest(struct clew__writer *out, const struct clew__style *style, size_t count,
-                     uint32_t limit) {
-    struct clew__sentence sentence;
-    if (shown(count, limit) == count)
-        return;
-    sentence = clew__sentence_begin(style);
-    clew__say(&sentence, "%sand %zu more (--limit 0 shows all).", style->is_markdown ? "\n" : "",
-              count - shown(count, limit));
-    clew__sentence_end(&sentence, out, CLEW__DIM, 0);
 }
 
 static void edges_table(struct clew__writer *out, const struct clew__style *style,
@@ -82,23 +41,23 @@ static void edges_table(struct clew__writer *out, const struct clew__style *styl
         {.title = "on path", .is_right = true},
     };
     struct clew__table table = clew__table_begin(columns, sizeof columns / sizeof columns[0]);
-    for (size_t i = 0; i < shown(map->edge_count, limit); i++) {
+    for (size_t i = 0; i < clew__rows_shown(map->edge_count, limit); i++) {
         const clew_map_edge *edge = &map->edges[i];
         const clew_sketch *latency = clew__edge_latency(edge);
         clew__table_name(&table, clew__palette_mark(palette, edge->client), edge->client);
         clew__table_name(&table, clew__palette_mark(palette, edge->server), edge->server);
         clew__table_put(&table, CLEW__DIM, clew_edge_type_name(edge->type));
         clew__table_count(&table, NULL, edge->calls);
-        put_rate(&table, edge->calls, seconds_of(map));
-        put_errors(&table, edge->errors, edge->calls);
-        put_quantile(&table, latency, 0.5);
-        put_quantile(&table, latency, 0.95);
-        put_quantile(&table, latency, 0.99);
-        put_quantile(&table, edge->gap ? edge->gap : edge->lag, 0.95);
+        clew__table_rate(&table, edge->calls, seconds_of(map));
+        clew__table_errors(&table, edge->errors, edge->calls);
+        clew__table_quantile(&table, latency, 0.5);
+        clew__table_quantile(&table, latency, 0.95);
+        clew__table_quantile(&table, latency, 0.99);
+        clew__table_quantile(&table, edge->gap ? edge->gap : edge->lag, 0.95);
         put_path_share(&table, edge->path_share);
     }
     clew__table_end(&table, out, style);
-    say_rest(out, style, map->edge_count, limit);
+    clew__rows_rest(out, style, map->edge_count, limit);
 }
 
 static void nodes_table(struct clew__writer *out, const struct clew__style *style,
@@ -113,19 +72,19 @@ static void nodes_table(struct clew__writer *out, const struct clew__style *styl
     uint64_t critical = 0;
     for (size_t i = 0; i < map->node_count; i++)
         critical += map->nodes[i].critical_nano;
-    for (size_t i = 0; i < shown(map->node_count, limit); i++) {
+    for (size_t i = 0; i < clew__rows_shown(map->node_count, limit); i++) {
         const clew_map_node *node = &map->nodes[i];
         clew__table_name(&table, clew__palette_mark(palette, node->service), node->service);
         clew__table_count(&table, NULL, node->calls);
-        put_rate(&table, node->calls, seconds_of(map));
-        put_errors(&table, node->errors, node->calls);
+        clew__table_rate(&table, node->calls, seconds_of(map));
+        clew__table_errors(&table, node->errors, node->calls);
         clew__table_duration(&table, NULL, node->self_nano);
         clew__table_duration(&table, NULL, node->critical_nano);
         clew__table_share(&table, node->critical_nano >= critical / 2 && critical ? CLEW__BOLD : NULL,
                           node->critical_nano, critical);
     }
     clew__table_end(&table, out, style);
-    say_rest(out, style, map->node_count, limit);
+    clew__rows_rest(out, style, map->node_count, limit);
 }
 
 static void note(struct clew__writer *out, const struct clew__style *style, uint64_t count,

@@ -4,12 +4,16 @@
 #include "collector-bridge/report/line.h"
 #include "collector-bridge/report/number.h"
 #include "collector-bridge/report/printable.h"
+#include "collector-bridge/report/remarks.h"
 #include "sdk/base/buffer.h"
+
+#include <stdio.h>
 
 #define GAP 2u                /* columns between columns */
 #define COLUMNS_MAX 16        /* of a table */
 #define FLEXIBLE_MIN 10u      /* how narrow a column gets */
 #define FLEXIBLE_MAX 60u      /* how wide, where the width is free */
+#define ERRORS_MARKED 100u    /* one in so many calls is marked */
 #define BAR_SIZE (3 * 64 + 1) /* bytes of the longest bar */
 
 struct cell {
@@ -40,6 +44,16 @@ void clew__table_name(struct clew__table *table, const char *mark, clew_text nam
     add(table, mark, name, true);
 }
 
+void clew__table_id(struct clew__table *table, clew_text id) {
+    char text[CLEW_ID_TEXT_SIZE];
+    size_t size = id.size < sizeof text ? id.size : sizeof text - 1;
+    if (size)
+        memcpy(text, id.data, size);
+    text[size] = '\0';
+    clew__short_id(text);
+    add(table, CLEW__DIM, clew__text_of(text), true);
+}
+
 void clew__table_duration(struct clew__table *table, const char *mark, uint64_t nanoseconds) {
     char text[CLEW__NUMBER_SIZE];
     clew__duration_text(nanoseconds, text);
@@ -56,6 +70,30 @@ void clew__table_count(struct clew__table *table, const char *mark, uint64_t cou
     char text[CLEW__NUMBER_SIZE];
     clew__count_text(count, text);
     clew__table_put(table, mark, text);
+}
+
+void clew__table_rate(struct clew__table *table, uint64_t calls, double seconds) {
+    char text[CLEW__NUMBER_SIZE];
+    clew__rate_text(seconds > 0 ? (double)calls / seconds : 0, text);
+    clew__table_put(table, NULL, text);
+}
+
+void clew__table_quantile(struct clew__table *table, const clew_sketch *sketch, double quantile) {
+    uint64_t nano;
+    if (clew_sketch_quantile(sketch, quantile, &nano))
+        clew__table_duration(table, NULL, nano);
+    else
+        clew__table_put(table, NULL, "");
+}
+
+void clew__table_errors(struct clew__table *table, uint64_t errors, uint64_t calls) {
+    char text[2 * CLEW__NUMBER_SIZE + 4] = "", count[CLEW__NUMBER_SIZE], share[CLEW__NUMBER_SIZE];
+    if (errors) {
+        clew__count_text(errors, count);
+        clew__share_text(errors, calls, share);
+        snprintf(text, sizeof text, *share ? "%s (%s)" : "%s", count, share);
+    }
+    clew__table_put(table, errors && errors >= calls / ERRORS_MARKED ? CLEW__RED : NULL, text);
 }
 
 void clew__table_bar(struct clew__table *table, const char *mark, uint64_t part, uint64_t whole,
@@ -87,12 +125,23 @@ static size_t width_of(clew_text text) {
     return clew__printable(text.data, text.size, CLEW__PRINTABLE_COLUMNS, printable);
 }
 
-/* The widths of all columns: what they hold, and the widest flexible one gets narrower until all fit. */
+/* Columns that say nothing in any row are left out. */
+static bool is_empty(const struct clew__table *table, size_t column, size_t rows) {
+    for (size_t row = 0; row < rows; row++)
+        if (cell_at(table, row * table->column_count + column)->size)
+            return false;
+    return rows > 0;
+}
+
+/* The widths of all columns, 0 for those that are left out: what they hold, and the widest flexible one gets
+ * narrower until all fit. */
 static void measure(const struct clew__table *table, const struct clew__style *style, size_t rows,
                     size_t *widths) {
     size_t total = 0;
     for (size_t column = 0; column < table->column_count; column++) {
         const struct clew__column *about = &table->columns[column];
+        if (is_empty(table, column, rows))
+            continue;
         widths[column] = width_of(clew__text_of(about->title));
         for (size_t row = 0; row < rows; row++) {
             const struct cell *cell = cell_at(table, row * table->column_count + column);
@@ -101,9 +150,9 @@ static void measure(const struct clew__table *table, const struct clew__style *s
         }
         if (about->is_flexible && !style->columns && widths[column] > FLEXIBLE_MAX)
             widths[column] = FLEXIBLE_MAX;
-        total += widths[column] + (column ? GAP : 0);
+        total += widths[column] + GAP;
     }
-    while (style->columns && total > style->columns) {
+    while (style->columns && total > style->columns + GAP) {
         size_t widest = COLUMNS_MAX;
         for (size_t column = 0; column < table->column_count; column++)
             if (table->columns[column].is_flexible && widths[column] > FLEXIBLE_MIN &&
@@ -141,6 +190,8 @@ static void print_row(const struct clew__table *table, const struct cell *cells,
     while (last > 1 && (cells ? !cells[last - 1].size : !*table->columns[last - 1].title))
         last--;
     for (size_t i = 0; i < last; i++) {
+        if (!widths[i])
+            continue;
         clew_text text = cells ? text_at(table, &cells[i]) : clew__text_of(table->columns[i].title);
         print_cell(&line, &table->columns[i], widths[i], cells ? cells[i].mark : CLEW__DIM, text,
                    i + 1 == last);
@@ -163,7 +214,7 @@ static void print_markdown(const struct clew__table *table, struct clew__writer 
         for (size_t i = 0; i < table->column_count; i++) {
             const struct clew__column *column = &table->columns[i];
             const struct cell *cell = row >= 2 ? cell_at(table, (row - 2) * table->column_count + i) : NULL;
-            if (column->is_text_only)
+            if (column->is_text_only || is_empty(table, i, rows))
                 continue;
             clew__write_text(out, " ");
             if (!cell)
@@ -186,6 +237,26 @@ void clew__table_end(struct clew__table *table, struct clew__writer *out, const 
         print_markdown(table, out, rows);
     else
         print_text(table, out, style, rows);
+    clew__table_drop(table);
+}
+
+void clew__table_drop(struct clew__table *table) {
     clew__buffer_fini(&table->texts);
     clew__buffer_fini(&table->cells);
+}
+
+size_t clew__rows_shown(size_t count, uint32_t limit) {
+    return limit && count > limit ? limit : count;
+}
+
+void clew__rows_rest(struct clew__writer *out, const struct clew__style *style, size_t count,
+                     uint32_t limit) {
+    size_t shown = clew__rows_shown(count, limit);
+    struct clew__sentence sentence;
+    if (shown == count)
+        return;
+    sentence = clew__sentence_begin(style);
+    clew__say(&sentence, "%sand %zu more (--limit 0 shows all).", style->is_markdown ? "\n" : "",
+              count - shown);
+    clew__sentence_end(&sentence, out, CLEW__DIM, 0);
 }

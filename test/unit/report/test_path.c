@@ -60,12 +60,12 @@ Test(path_report, says_what_was_waited_for) {
         checkout, COUNT(checkout), &plain,
         "4bf92f3  shop: checkout took 110ms; 55 % of it in bank: charge (60.0ms), 27 % between shop and bank "
         "(30.0ms), 9 % in its own work (10.0ms).\n"
-        " start    time  share    service      operation\n"
-        "   0ns  10.0ms  9.09%    shop         checkout\n"
-        "10.0ms  20.0ms  18.2%    shop → bank  POST       on the way\n"
-        "30.0ms  60.0ms  54.5%    bank         charge\n"
-        "90.0ms  10.0ms  9.09%    shop → bank  POST       on the way\n"
-        " 100ms  10.0ms  9.09%    shop         mail       assumed\n"
+        " start    time  share  service      operation\n"
+        "   0ns  10.0ms  9.09%  shop         checkout\n"
+        "10.0ms  20.0ms  18.2%  shop → bank  POST       on the way\n"
+        "30.0ms  60.0ms  54.5%  bank         charge\n"
+        "90.0ms  10.0ms  9.09%  shop → bank  POST       on the way\n"
+        " 100ms  10.0ms  9.09%  shop         mail       assumed\n"
         "9 % of the path is assumed: calls outlived their callers, which may not have waited (--overflow "
         "exclude).\n"
         "The trace went on for 50.0ms after that (--scope trace explains all of it).\n");
@@ -75,9 +75,9 @@ Test(path_report, says_the_same_in_markdown) {
     expect_report(checkout, 1, &markdown,
                   "`4bf92f3`  `shop`: `checkout` took 110ms; 100 % of it in its own work (110ms).\n"
                   "\n"
-                  "| start | time | share | service | operation |  |\n"
-                  "| --: | --: | --: | --- | --- | --- |\n"
-                  "| 0ns | 110ms | 100% | `shop` | `checkout` |  |\n"
+                  "| start | time | share | service | operation |\n"
+                  "| --: | --: | --: | --- | --- |\n"
+                  "| 0ns | 110ms | 100% | `shop` | `checkout` |\n"
                   "\n");
 }
 
@@ -140,10 +140,10 @@ Test(path_report, many_short_steps_become_one) {
     expect_report(spans, CALLS + 2, &plain,
                   "4bf92f3  shop: list took 1.00s; 40 % of it in page: render (400ms), 35 % in its own work "
                   "(350ms), 25 % in db: get (250ms).\n"
-                  "start    time  share    service  operation\n"
-                  "  0ns   501ms  50.1%    shop     list       50 % of it, in 500 of 1000 steps\n"
-                  "501ms  99.5ms  9.95%    shop     list\n"
-                  "600ms   400ms  40.0%    page     render\n");
+                  "start    time  share  service  operation\n"
+                  "  0ns   501ms  50.1%  shop     list       50 % of it, in 500 of 1000 steps\n"
+                  "501ms  99.5ms  9.95%  shop     list\n"
+                  "600ms   400ms  40.0%  page     render\n");
 }
 
 Test(path_report, repairs_and_missing_spans_are_told) {
@@ -167,10 +167,10 @@ Test(path_report, repairs_and_missing_spans_are_told) {
         spans, COUNT(spans), &plain,
         "4bf92f3  a request whose first span is missing took 100ns; 40 % of it in s: one (40ns), 40 % "
         "in s: two (40ns), 20 % in spans that are missing (20ns).\n"
-        "start  time  share    service    operation\n"
-        "  0ns  40ns  40.0%    s          one\n"
-        " 40ns  20ns  20.0%    (missing)\n"
-        " 60ns  40ns  40.0%    s          two\n"
+        "start  time  share  service    operation\n"
+        "  0ns  40ns  40.0%  s          one\n"
+        " 40ns  20ns  20.0%  (missing)\n"
+        " 60ns  40ns  40.0%  s          two\n"
         "20 % of the path is in spans that are missing.\n"
         "Repaired: 2 spans whose parents are missing.\n");
 }
