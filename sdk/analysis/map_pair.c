@@ -58,17 +58,13 @@ static clew__text service_name(struct pairing *pairing, uint32_t node) {
     return clew__map_service(pairing->map, pairing->trace, record_of(pairing, node)->service);
 }
 
-static bool has_failed(const struct clew__record *record) {
-    return record->status == CLEW_STATUS_ERROR;
-}
-
 static struct clew__call_side side_of(const struct pairing *pairing, uint32_t node, bool is_measured) {
     const struct clew__node *at = &pairing->trace->nodes[node];
     return (struct clew__call_side){.start = at->start,
                                     .end = at->end,
                                     .weight = at->record->weight,
                                     .is_there = true,
-                                    .failed = has_failed(at->record),
+                                    .failed = clew__record_has_failed(at->record),
                                     .is_open = (at->record->flags & CLEW__RECORD_OPEN) != 0,
                                     .is_measured = is_measured};
 }
@@ -98,7 +94,7 @@ static struct clew__open *open_row(struct pairing *pairing, enum clew__open_kind
     row->start = at->start;
     row->end = at->end;
     row->weight = at->record->weight;
-    row->failed = has_failed(at->record);
+    row->failed = clew__record_has_failed(at->record);
     row->is_open = (at->record->flags & CLEW__RECORD_OPEN) != 0;
     row->name = service_name(pairing, node);
     return row;
@@ -443,7 +439,7 @@ static void count_node(struct pairing *pairing, uint32_t index) {
     if (pairing->places[index].is_entry) {
         node->seen_calls++;
         node->calls = clew__saturated_sum(node->calls, record->weight);
-        if (has_failed(record))
+        if (clew__record_has_failed(record))
             node->errors = clew__saturated_sum(node->errors, record->weight);
     }
     if (!pairing->path)

@@ -42,6 +42,20 @@ struct clew__record {
     uint64_t weight;      /* in units of 1 / CLEW__WEIGHT_ONE */
 };
 
+/* Semantic conventions for HTTP spans, Status: 500 and above has failed, for clients 400 and above. */
+#define CLEW__HTTP_CLIENT_ERROR 400u
+#define CLEW__HTTP_SERVER_ERROR 500u
+
+/* Whether an operation counts as failed: everywhere in reports. */
+static inline bool clew__has_failed(unsigned kind, unsigned status, uint32_t http_status) {
+    uint32_t bound = kind == CLEW_CLIENT ? CLEW__HTTP_CLIENT_ERROR : CLEW__HTTP_SERVER_ERROR;
+    return status == CLEW_STATUS_ERROR || (status == CLEW_STATUS_UNSET && http_status >= bound);
+}
+
+static inline bool clew__record_has_failed(const struct clew__record *record) {
+    return clew__has_failed(record->kind, record->status, record->http_status);
+}
+
 /* To another span, maybe of another trace. */
 struct clew__span_link {
     uint8_t trace_id[16];

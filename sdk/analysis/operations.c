@@ -155,7 +155,7 @@ static struct clew__series *service_row(struct clew_operations *operations, clew
 }
 
 static clew__text error_type_of(struct adding *adding, const struct clew__record *record) {
-    if (record->status != CLEW_STATUS_ERROR)
+    if (!clew__record_has_failed(record))
         return 0;
     clew__text type = clew__names_of(&adding->operations->error_types, adding->trace->texts,
                                      record->error_type, ERROR_TYPE_NAMES);

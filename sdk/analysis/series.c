@@ -165,7 +165,7 @@ bool clew__series_count(struct clew__series *row, const struct clew__series_span
     if (span->is_entry)
         add(&row->entry_calls, record->weight);
     add(&row->http_classes[http_class < CLEW_HTTP_CLASSES ? http_class : 0], record->weight);
-    if (record->status == CLEW_STATUS_ERROR)
+    if (clew__record_has_failed(record))
         is_counted = count_failure(row, span, &pick, error_type_limit, other);
     if (record->flags & CLEW__RECORD_OPEN)
         return is_counted;

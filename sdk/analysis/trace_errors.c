@@ -1,6 +1,7 @@
 /* Errors of one trace: where they began, how far they got, what was tried again. Pure. */
 #include "sdk/analysis/arrange.h"
 #include "sdk/analysis/hash.h"
+#include "sdk/analysis/model.h"
 #include "sdk/analysis/saturate.h"
 #include "sdk/analysis/sort.h"
 #include "sdk/base/memory.h"
@@ -9,10 +10,6 @@
 #include <clew/analysis/errors.h>
 
 #include <string.h>
-
-/* Semantic conventions for HTTP spans, Status: 500 and above has failed, for clients 400 and above. */
-#define HTTP_CLIENT_ERROR 400u
-#define HTTP_SERVER_ERROR 500u
 
 /* What is needed of a span. */
 struct seen {
@@ -41,9 +38,7 @@ struct reading {
 };
 
 bool clew_trace_span_has_failed(const clew_trace_span *span) {
-    uint32_t bound = span->kind == CLEW_CLIENT ? HTTP_CLIENT_ERROR : HTTP_SERVER_ERROR;
-    return span->status == CLEW_STATUS_ERROR ||
-           (span->status == CLEW_STATUS_UNSET && span->http_status >= bound);
+    return clew__has_failed(span->kind, span->status, span->http_status);
 }
 
 const char *clew_error_role_name(clew_error_role role) {

@@ -10,6 +10,7 @@
 
 static const char *const services[] = {"a", "b", "c", "d", NULL};
 static const char *const operations[] = {"get", "put", "list", NULL};
+static const char *const codes[] = {"#503", "#404", "#204"};
 static const char *const peers[] = {"a", "billing", "redis:6379"};
 
 static bool one_in(struct random *random, uint64_t odds) {
@@ -36,7 +37,7 @@ static void add_attributes(struct random *random, struct build_span *span) {
     if (one_in(random, 8))
         add_attribute(span, "messaging.destination.name", one_in(random, 2) ? "orders" : "mails");
     if (one_in(random, 6))
-        add_attribute(span, "http.response.status_code", one_in(random, 2) ? "#503" : "#204");
+        add_attribute(span, "http.response.status_code", codes[random_below(random, 3)]);
     if (span->status == CLEW_STATUS_ERROR && one_in(random, 2))
         add_attribute(span, "error.type", one_in(random, 2) ? "timeout" : "refused");
     if (one_in(random, 8))
@@ -74,6 +75,8 @@ static void add_span(struct random *random, struct fleet *fleet, size_t first, c
     span->end = span->start + random_below(random, 40);
     span->kind = (clew_span_kind)random_below(random, 6);
     span->status = one_in(random, 5) ? CLEW_STATUS_ERROR : CLEW_STATUS_UNSET;
+    if (one_in(random, 10))
+        span->status = CLEW_STATUS_OK;
     span->operation = operations[random_below(random, 4)];
     add_attributes(random, span);
 }
@@ -166,8 +169,15 @@ uint64_t model_weight(const struct build_span *span) {
     return !span->tracestate ? 1 : strcmp(span->tracestate, "ot=th:8") == 0 ? 2 : 4;
 }
 
+bool model_has_failed(const struct build_span *span) {
+    const char *code = fleet_attribute(span, "http.response.status_code");
+    if (span->status != CLEW_STATUS_UNSET)
+        return span->status == CLEW_STATUS_ERROR;
+    return code && (strcmp(code, "#503") == 0 || (span->kind == CLEW_CLIENT && strcmp(code, "#404") == 0));
+}
+
 static bool has_failed(const struct build_span *span) {
-    return span && span->status == CLEW_STATUS_ERROR;
+    return span && model_has_failed(span);
 }
 
 static const char *name_of(const char *service) {

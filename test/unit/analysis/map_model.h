@@ -17,6 +17,7 @@ void fleet_free(struct fleet *fleet);
 
 /* The value of an attribute, or NULL. */
 const char *fleet_attribute(const struct build_span *span, const char *key);
+bool model_has_failed(const struct build_span *span);
 uint64_t model_weight(const struct build_span *span);
 /* Whether the span enters its service. */
 bool model_is_entry(const struct fleet *fleet, const struct build_span *span);

@@ -124,7 +124,7 @@ static void model_count(struct model_row *row, const struct fleet *fleet, const 
     uint64_t weight = model_weight(span), nano = span->end - span->start;
     const char *status = fleet_attribute(span, "http.response.status_code");
     const char *error = fleet_attribute(span, "error.type");
-    bool is_error = span->status == CLEW_STATUS_ERROR, is_entry = model_is_entry(fleet, span);
+    bool is_error = model_has_failed(span), is_entry = model_is_entry(fleet, span);
     row->spans++;
     row->calls += weight;
     row->errors += is_error ? weight : 0;

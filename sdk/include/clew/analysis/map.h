@@ -78,7 +78,7 @@ typedef struct clew_map_edge {
     clew_edge_type type;
     clew_text broker; /**< messaging: where the producer sent to; the first by bytes where they differ */
     uint64_t calls;   /**< weighted, rounded; pairs: a client's span with three servers' is three calls */
-    uint64_t errors;  /**< calls that either side calls failed */
+    uint64_t errors;  /**< calls of which either side has failed (clew_trace_span_has_failed()) */
     uint64_t client_errors, server_errors;
     uint64_t client_only_errors; /**< of pairs: the server had answered well: network, timeout, cancel */
     uint64_t indirect;           /**< spans without a kind stood between the pair */

@@ -37,8 +37,9 @@ typedef struct clew_error_count {
 #define CLEW_HTTP_CLASSES 6
 
 /** What was seen of an operation, or of a service. Counts are weighted by sampling and rounded; sums of time
- * are weighted, too. Of a service, calls, errors, durations, error types, HTTP classes and exemplars are
- * those of the spans by which it is entered; self and critical time are of all its spans. */
+ * are weighted, too. Errors are spans that have failed (clew_trace_span_has_failed()). Of a service, calls,
+ * errors, durations, error types, HTTP classes and exemplars are those of the spans by which it is entered;
+ * self and critical time are of all its spans. */
 typedef struct clew_operation {
     clew_text service;   /**< empty: spans without `service.name` */
     clew_text operation; /**< empty in rows of services */
