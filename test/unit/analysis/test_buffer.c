@@ -228,6 +228,47 @@ Test(buffer, does_not_take_an_open_root_for_an_ended_one) {
     CLEW_NO_LEAKS();
 }
 
+Test(buffer, completes_each_of_many_traces_at_its_own_time) {
+    enum { TRACES = 400 };
+    struct told told;
+    struct random random = {3};
+    clew_trace_buffer *buffer = make(&told, 0);
+    uint64_t due[TRACES], now = 0;
+    uint32_t early = 0;
+    for (int i = 0; i < TRACES; i++) {
+        char id[20];
+        snprintf(id, sizeof id, "%x", i + 1);
+        struct build_span span = {.id = "2", .parent = "1", .start = 20, .end = 30, .trace = id};
+        now += random_below(&random, 10) * MS;
+        add(buffer, &span, 1, now);
+        due[i] = now + 5 * SECOND;
+    }
+    /* Some last longer, for more comes; some are over at once, from anywhere in the heap. */
+    for (int i = 0; i < TRACES; i += 1 + (int)random_below(&random, 3)) {
+        char id[20];
+        snprintf(id, sizeof id, "%x", i + 1);
+        struct build_span span = {.id = "3", .parent = "1", .start = 20, .end = 30, .trace = id};
+        now += random_below(&random, 5) * MS;
+        if (i % 2) {
+            expect_one_more(buffer, id, now);
+            early++;
+        }
+        add(buffer, &span, 1, now);
+        due[i] = i % 2 ? 0 : now + 5 * SECOND;
+    }
+    cr_assert_eq(told.complete, early);
+    for (now = 5 * SECOND - MS; now < 10 * SECOND; now += MS) {
+        uint32_t expected = 0;
+        clew_trace_buffer_tick(buffer, now);
+        for (int i = 0; i < TRACES; i++)
+            expected += due[i] <= now;
+        cr_assert_eq(told.complete, expected, "%llu ms", (unsigned long long)(now / MS));
+    }
+    cr_expect_eq(told.complete, TRACES);
+    clew_trace_buffer_free(buffer);
+    CLEW_NO_LEAKS();
+}
+
 /* ---- late spans ---- */
 
 Test(buffer, adds_late_spans_to_a_trace_that_is_still_held_and_says_so_once) {
@@ -414,6 +455,9 @@ Test(buffer, takes_a_clock_that_goes_back_for_one_that_stands_still) {
     add(buffer, &child, 1, 1 * SECOND);
     cr_expect_eq(clew_trace_buffer_tick(buffer, 2 * SECOND), 10 * SECOND + 100 * MS);
     cr_expect_eq(told.complete, 0);
+    add(buffer, &grandchild, 1, 3 * SECOND);
+    clew_trace_buffer_tick(buffer, 5 * SECOND);
+    cr_expect_eq(told.complete, 0);
     clew_trace_buffer_tick(buffer, 10 * SECOND + 100 * MS);
     cr_expect_eq(told.complete, 1);
     clew_trace_buffer_free(buffer);
@@ -488,24 +532,87 @@ Test(buffer, completes_the_largest_and_oldest_first_when_nothing_complete_can_le
     CLEW_NO_LEAKS();
 }
 
-Test(buffer, forgets_texts_of_traces_that_have_left) {
+/* The texts of the only record of a trace, which are all different. */
+static void expect_texts(const clew_trace *trace, int number) {
+    const struct clew__record *record = &trace->source->records[0];
+    const clew__text texts[] = {record->id_text,  record->operation,  record->host,          record->peer,
+                                record->provider, record->error_type, record->error_message, record->detail,
+                                record->service,  trace->id_text};
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        char expected[160];
+        clew_text text = clew__texts_get(trace->texts, texts[i]);
+        snprintf(expected, sizeof expected, "%c %0100d", (char)('a' + i), number);
+        cr_assert_eq(text.size, strlen(expected), "%zu of %d: \"%.*s\"", i, number, (int)text.size,
+                     text.data);
+        cr_assert_eq(memcmp(text.data, expected, text.size), 0, "%zu of %d", i, number);
+    }
+}
+
+Test(buffer, forgets_texts_of_traces_that_have_left_and_no_others) {
     struct told told;
-    count_memory();
+    char text[10][160], before[160] = "";
     clew_trace_buffer *buffer = make(&told, 256 << 10);
-    for (int i = 0; i < 20000; i++) {
-        char id[20], name[600];
-        snprintf(id, sizeof id, "%x", i + 1);
-        snprintf(name, sizeof name, "%0500d", i);
-        struct build_span span = {.id = "1", .start = 50, .end = 60, .trace = id, .operation = name};
+    for (int i = 0; i < 5000; i++) {
+        for (int k = 0; k < 10; k++)
+            snprintf(text[k], sizeof text[k], "%c %0100d", (char)('a' + k), i);
+        struct build_span span = {.id = text[0],
+                                  .start = 50,
+                                  .end = 60,
+                                  .operation = text[1],
+                                  .host = text[2],
+                                  .attributes = {{"peer.service", text[3]},
+                                                 {"gen_ai.provider.name", text[4]},
+                                                 {"error.type", text[5]},
+                                                 {"http.route", text[7]}},
+                                  .status = CLEW_STATUS_ERROR,
+                                  .status_message = text[6],
+                                  .service = text[8],
+                                  .trace = text[9]};
         cr_assert_eq(add(buffer, &span, 1, (uint64_t)i), CLEW_OK);
-        const clew_trace *trace = find(buffer, id);
-        clew_trace_span seen;
-        cr_assert(trace && clew_trace_span_at(trace, 0, &seen));
-        cr_assert_eq(seen.operation.size, strlen(name), "%d: %zu", i, seen.operation.size);
-        cr_assert_eq(memcmp(seen.operation.data, name, seen.operation.size), 0);
+        clew_trace_buffer_flush(buffer);
+        expect_texts(find(buffer, text[9]), i);
+        if (i > 0)
+            expect_texts(find(buffer, before), i - 1);
+        snprintf(before, sizeof before, "%s", text[9]);
     }
     cr_expect_eq(clew_trace_buffer_get_stats(buffer).dropped_memory, 0);
+    cr_expect_gt(told.left, 1000);
     clew_trace_buffer_free(buffer);
+    CLEW_NO_LEAKS();
+}
+
+Test(buffer, forgets_texts_in_the_middle_of_a_request_too) {
+    enum { SPANS = 3000 };
+    struct told told;
+    struct build_span *spans = calloc(SPANS, sizeof *spans);
+    char(*names)[160] = calloc(SPANS, sizeof *names);
+    clew_trace_buffer *buffer = make(&told, 256 << 10);
+    const clew_trace *trace = NULL;
+    uint32_t seen = 0;
+    for (int i = 0; i < SPANS; i++) {
+        snprintf(names[i], sizeof names[i], "%0140d", i);
+        spans[i] = (struct build_span){.id = "1",
+                                       .start = 50,
+                                       .end = 60,
+                                       .trace = names[i] + 120,
+                                       .operation = names[i],
+                                       .service = "shop",
+                                       .host = "there"};
+    }
+    add(buffer, spans, SPANS, 1);
+    while ((trace = clew_trace_buffer_next(buffer, trace))) {
+        clew_trace_span span;
+        clew_trace_span_at(trace, 0, &span);
+        cr_assert(span.service.size == 4 && memcmp(span.service.data, "shop", 4) == 0);
+        cr_assert(span.host.size == 5 && memcmp(span.host.data, "there", 5) == 0);
+        cr_assert_eq(span.operation.size, 140);
+        seen++;
+    }
+    cr_expect_gt(seen, 10);
+    cr_expect_gt(told.left, 1000);
+    clew_trace_buffer_free(buffer);
+    free(spans);
+    free(names);
     CLEW_NO_LEAKS();
 }
 

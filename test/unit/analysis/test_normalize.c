@@ -197,7 +197,7 @@ Test(normalize, makes_an_orphan_a_root_and_several_of_one_parent_children_of_a_p
     const struct build_span spans[] = {
         {.id = "a", .parent = "99", .start = 10, .end = 20},
         {.id = "b", .parent = "77", .start = 30, .end = 60},
-        {.id = "c", .parent = "77", .start = 20, .end = 40},
+        {.id = "c", .parent = "77", .start = 25, .end = 40},
         {.id = "d", .parent = "88", .start = 20, .end = 60},
         {.id = "e", .parent = "88", .start = 20, .end = 50},
     };
@@ -208,14 +208,14 @@ Test(normalize, makes_an_orphan_a_root_and_several_of_one_parent_children_of_a_p
     cr_expect(is_below(&built, "b", "77"));
     cr_expect(is_below(&built, "c", "77"));
     cr_expect(phantom.is_phantom);
-    cr_expect_eq(phantom.start_unix_nano, 20);
+    cr_expect_eq(phantom.start_unix_nano, 25);
     cr_expect_eq(phantom.end_unix_nano, 60);
     cr_expect_eq(phantom.service.size, 0);
-    cr_expect_eq(build_find(built.trace, "77"), 5, "phantoms come last, in their order");
-    cr_expect_eq(build_find(built.trace, "88"), 6);
+    cr_expect_eq(build_find(built.trace, "88"), 5, "phantoms come last, in order of start");
+    cr_expect_eq(build_find(built.trace, "77"), 6);
     cr_expect_eq(clew_trace_first_root(built.trace), build_find(built.trace, "a"));
     cr_expect_eq(span_of(&built, "a").next_sibling, 5);
-    cr_expect_eq(span_of(&built, "77").next_sibling, 6);
+    cr_expect_eq(span_of(&built, "88").next_sibling, 6);
     expect_repairs(&built, CLEW_REPAIR_MISSING_PARENT, 5);
     build_free(&built);
     CLEW_NO_LEAKS();
