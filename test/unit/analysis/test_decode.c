@@ -251,6 +251,44 @@ Test(decode, knows_a_host_by_id_then_address_then_name_then_as_jaegers_clients_w
     CLEW_NO_LEAKS();
 }
 
+/* A trace that leaves, with its texts, when the next one comes. */
+struct leaving {
+    struct clew__texts *texts;
+    struct clew__records records;
+};
+
+static struct clew__records *sweeps(void *user, const uint8_t trace_id[16], size_t size) {
+    struct leaving *leaving = (struct leaving *)user;
+    bool is_used[64] = {false};
+    (void)trace_id;
+    (void)size;
+    leaving->records.count = 0;
+    clew__texts_sweep(leaving->texts, is_used);
+    return &leaving->records;
+}
+
+Test(decode, knows_the_service_of_a_span_when_its_texts_were_swept_since_the_span_before) {
+    const struct build_span spans[] = {
+        {.id = "1", .start = 1, .end = 2, .service = "shop", .host = "there", .operation = "first"},
+        {.id = "2", .start = 1, .end = 2, .service = "shop", .host = "there", .operation = "second"},
+    };
+    struct leaving leaving = {.texts = clew__texts_new()};
+    struct clew__decode_sink sink = {.records_of = sweeps, .user = &leaving};
+    clew_bytes bytes = build_bytes(spans, 2, NULL);
+    /* Numbers that are free are given out in another order. */
+    for (char name[2] = "a"; name[0] < 'k'; name[0]++)
+        clew__texts_add(leaving.texts, name, 1);
+    clew__decode_traces(leaving.texts, bytes, &sink);
+    struct built built = {.texts = leaving.texts};
+    expect_text(&built, leaving.records.records[0].service, "shop");
+    expect_text(&built, leaving.records.records[0].host, "there");
+    expect_text(&built, leaving.records.records[0].operation, "second");
+    clew__records_fini(&leaving.records);
+    clew__texts_free(leaving.texts);
+    free((void *)(uintptr_t)bytes.data);
+    CLEW_NO_LEAKS();
+}
+
 Test(decode, stays_within_bytes_that_are_cut_anywhere) {
     const struct build_span span = {.id = "span-1",
                                     .parent = "2",

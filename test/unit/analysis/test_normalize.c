@@ -57,6 +57,25 @@ Test(normalize, puts_spans_in_order_of_start_then_longest_then_id) {
     CLEW_NO_LEAKS();
 }
 
+Test(normalize, puts_roots_in_order_of_start_then_id) {
+    const struct build_span spans[] = {
+        {.id = "3", .start = 10, .end = 90},
+        {.id = "1", .start = 10, .end = 20},
+        {.id = "2", .start = 10, .end = 50},
+        {.id = "9", .start = 5, .end = 6},
+    };
+    const char *const expected[] = {"9", "1", "2", "3"};
+    struct built built = BUILD(spans);
+    uint32_t root = clew_trace_first_root(built.trace);
+    for (int i = 0; i < 4; i++) {
+        cr_expect_eq(root, build_find(built.trace, expected[i]), "%s", expected[i]);
+        root = built.trace->nodes[root].next_sibling;
+    }
+    cr_expect_eq(root, CLEW_NO_SPAN);
+    build_free(&built);
+    CLEW_NO_LEAKS();
+}
+
 Test(normalize, leaves_the_same_span_out_when_it_comes_again) {
     const struct build_span spans[] = {
         {.id = "r", .start = 1, .end = 100},
