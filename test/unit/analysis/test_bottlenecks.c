@@ -236,11 +236,15 @@ static void make_request(clew_bottlenecks *bottlenecks, uint64_t number, double 
     add_draft(bottlenecks, &draft);
 }
 
-enum { QUEUE_SOMETIMES, QUEUE_ALWAYS, QUEUE_FEW };
+enum { QUEUE_SOMETIMES, QUEUE_ALWAYS, QUEUE_FEW, QUEUE_VARIED };
 
 static void make_queue(clew_bottlenecks *bottlenecks, int variant) {
-    for (uint64_t i = 0; i < (variant == QUEUE_FEW ? 15 : 40); i++)
-        make_request(bottlenecks, i, variant != QUEUE_ALWAYS && i % 3 ? 0.5 : 20 + (double)(i % 7) / 8, 5);
+    for (uint64_t i = 0; i < (variant == QUEUE_FEW ? 15 : 40); i++) {
+        double wait = variant != QUEUE_ALWAYS && i % 3 ? 0.5 : 20 + (double)(i % 7) / 8;
+        if (variant == QUEUE_VARIED)
+            wait = 10 + (double)(i % 20);
+        make_request(bottlenecks, i, wait, 5);
+    }
 }
 
 Test(bottlenecks, see_an_operation_that_often_begins_late) {
@@ -252,6 +256,7 @@ Test(bottlenecks, see_an_operation_that_often_begins_late) {
     cr_expect_gt(evidence(&found, "p90Nano"), 19 * MS);
     clew_bottlenecks_view_free(view);
     expect_silence(make_queue, QUEUE_ALWAYS);
+    expect_silence(make_queue, QUEUE_VARIED);
     view = look(make_queue, QUEUE_FEW);
     cr_expect_not(find(view, CLEW_BOTTLENECK_QUEUE_WAIT, &found));
     clew_bottlenecks_view_free(view);
