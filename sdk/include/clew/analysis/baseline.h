@@ -163,7 +163,7 @@ typedef struct clew_comparison_row {
     clew_significance slower; /**< Mann-Whitney, either way */
     double z, delta;          /**< its z; Cliff's delta: above 0, `after` is slower */
     /** Nanoseconds. `shift` is Hodges and Lehmann's: the median of all differences. Computed for roots, for
-     * what has a verdict on it, and with `has_all`; else NAN. */
+     * what has a verdict on it, and with `has_all`, where there are enough values; else NAN. */
     clew_estimate shift, p50_shift, p95_shift, p99_shift;
 
     clew_significance failing;     /**< Fisher's exact test */
