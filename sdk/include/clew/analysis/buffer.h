@@ -41,7 +41,8 @@ CLEW_API const char *clew_completion_name(clew_completion completion);
 /** Options; of every member 0 is the default. */
 typedef struct clew_trace_buffer_options {
     uint32_t struct_size;
-    uint64_t memory_limit;   /**< bytes of spans, texts and books, never exceeded; 64 MiB */
+    uint64_t memory_limit;   /**< bytes of all that is held, never exceeded; 64 MiB. What a call needs for
+                                itself,   to normalise a trace or to sort, comes on top while it runs */
     uint32_t span_limit;     /**< of one trace; 100 000; what comes beyond is counted, not kept */
     uint32_t grace_min_ms;   /**< bounds of the quiet time, which is four times the 99th percentile of the */
     uint32_t grace_max_ms;   /**< time between spans of a trace; 100 and 2000 */
@@ -100,7 +101,7 @@ CLEW_API void clew_trace_buffer_flush(clew_trace_buffer *buffer);
  * Valid until the buffer is next changed. */
 CLEW_API const clew_trace *clew_trace_buffer_find(clew_trace_buffer *buffer, const uint8_t trace_id[16]);
 /** The traces that are held, in order of start, then id: pass NULL for the first, then the last one returned.
- * NULL at the end. Normalises and corrects clocks as needed. */
+ * NULL at the end, or when memory runs out. Normalises and corrects clocks as needed. */
 CLEW_API const clew_trace *clew_trace_buffer_next(clew_trace_buffer *buffer, const clew_trace *after);
 CLEW_API clew_trace_buffer_stats clew_trace_buffer_get_stats(const clew_trace_buffer *buffer);
 
