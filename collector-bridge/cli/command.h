@@ -10,9 +10,11 @@ enum clew__exit {
         2, /* some input could not be read or was malformed, or the output could not be written */
     CLEW__EXIT_DELIVERY = 3,  /* spans could not be delivered */
     CLEW__EXIT_NOT_FOUND = 4, /* no trace has the id that was asked for, or there is nothing to compare */
+    CLEW__EXIT_WORSE = 5,     /* compared with a baseline, something got slower or fails more */
 };
 
 /* Each takes its name and its arguments and returns the exit status. */
+int clew__command_baseline(int argc, char **argv);
 int clew__command_bottlenecks(int argc, char **argv);
 int clew__command_critical_path(int argc, char **argv);
 int clew__command_diff(int argc, char **argv);

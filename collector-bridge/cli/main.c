@@ -19,6 +19,7 @@ static const struct command {
     {"bottlenecks", clew__command_bottlenecks, "what costs time and could be changed"},
     {"profile", clew__command_profile, "what all requests together waited for"},
     {"diff", clew__command_diff, "what changed from some traces to others"},
+    {"baseline", clew__command_baseline, "keep what traces looked like, and what got worse since"},
     {"recover", clew__command_recover, "send the spans that a crashed program left"},
 };
 

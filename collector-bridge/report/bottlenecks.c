@@ -9,18 +9,13 @@
 #include <inttypes.h>
 
 static void say_finding(struct clew__writer *out, const struct clew__style *style,
-                        const clew_bottleneck *finding, size_t number) {
+                        const clew_bottleneck *finding, uint64_t traces, size_t number) {
     struct clew__sentence sentence = clew__sentence_begin(style);
     clew__say(&sentence, "%zu. ", number);
     clew__say_text(&sentence, finding->text);
     clew__sentence_end(&sentence, out, CLEW__BOLD, 3);
     sentence = clew__sentence_begin(style);
-    clew__say(&sentence, "   Saves ");
-    clew__say_duration(&sentence, finding->saving_a_trace);
-    clew__say(&sentence, " in each of %" PRIu64 " trace%s, ", finding->traces,
-              finding->traces == 1 ? "" : "s");
-    clew__say_share(&sentence, finding->saving_ppm, 1000000);
-    clew__say(&sentence, " of all time.");
+    clew__say(&sentence, "   In %" PRIu64 " of %" PRIu64 " traces.", finding->traces, traces);
     for (uint32_t i = 0; i < finding->exemplar_count; i++) {
         char id[CLEW_ID_TEXT_SIZE];
         clew_text given = finding->exemplars[i].trace_id;
@@ -45,7 +40,7 @@ void clew__report_bottlenecks(struct clew__writer *out, const struct clew__style
         clew__sentence_end(&sentence, out, NULL, 0);
     }
     for (size_t i = 0; i < shown; i++)
-        say_finding(out, style, &view->findings[i], i + 1);
+        say_finding(out, style, &view->findings[i], view->traces, i + 1);
     clew__rows_rest(out, style, view->finding_count, limit);
 }
 

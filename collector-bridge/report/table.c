@@ -187,7 +187,8 @@ static void print_row(const struct clew__table *table, const struct cell *cells,
     struct clew__line line = clew__line_begin(out, style);
     size_t last = table->column_count;
     /* No spaces at the end of a line. */
-    while (last > 1 && (cells ? !cells[last - 1].size : !*table->columns[last - 1].title))
+    while (last > 1 &&
+           (!widths[last - 1] || (cells ? !cells[last - 1].size : !*table->columns[last - 1].title)))
         last--;
     for (size_t i = 0; i < last; i++) {
         if (!widths[i])

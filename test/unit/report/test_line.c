@@ -108,6 +108,26 @@ Test(table, flexible_columns_make_room) {
                          "b\\n            33.3%  ▏   slow\n");
 }
 
+Test(table, columns_without_content_are_left_out) {
+    static const struct clew__column three[] = {{.title = "a"}, {.title = "b"}, {.title = "c"}};
+    struct clew__writer out = clew__buffer_plain();
+    struct clew__table table = clew__table_begin(three, 3);
+    clew__table_put(&table, NULL, "1");
+    clew__table_put(&table, NULL, "");
+    clew__table_put(&table, NULL, "");
+    clew__table_put(&table, NULL, "2");
+    clew__table_put(&table, NULL, "");
+    clew__table_put(&table, NULL, "");
+    clew__table_end(&table, &out, &plain);
+    table = clew__table_begin(three, 3);
+    clew__table_put(&table, NULL, "1");
+    clew__table_put(&table, NULL, "");
+    clew__table_put(&table, NULL, "3");
+    clew__table_end(&table, &out, &markdown);
+    expect_written(&out, "a\n1\n2\n| a | c |\n| --- | --- |\n| 1 | 3 |\n");
+    CLEW_NO_LEAKS();
+}
+
 Test(table, markdown_has_neither_bars_nor_colours) {
     struct clew__writer out = clew__buffer_plain();
     struct clew__table table = table_of();
