@@ -35,20 +35,20 @@ CLEW_API void clew_baseline_free(clew_baseline *baseline);
 
 /** Adds a trace; `path` is its critical path. n log n. CLEW_EINVAL when the path is not of this trace;
  * CLEW_ENOMEM when memory runs out: then the trace is not in it (`dropped`), or all its sums are and some of
- * its values miss in distributions (`lost`); CLEW_ELIMIT, and it is not added (`dropped`), when a root would
- * have more than 2^31 requests or 2^62 ns in all. */
+ * its values miss in distributions (`lost`); CLEW_ELIMIT, and it is not added (`dropped`), when there would
+ * be more than 2^31 requests, or 2^62 ns of them together. */
 CLEW_API int clew_baseline_add(clew_baseline *baseline, const clew_trace *trace,
                                const clew_critical_path *path);
-/** Adds all that is in `from`. CLEW_ENOMEM and CLEW_ELIMIT: nothing was added, or with CLEW_ENOMEM some
- * values miss in distributions (`lost`). */
+/** Adds all that is in `from`. CLEW_EINVAL: it is the same. CLEW_ENOMEM and CLEW_ELIMIT: nothing was added,
+ * or with CLEW_ENOMEM some values miss in distributions (`lost`). */
 CLEW_API int clew_baseline_merge(clew_baseline *into, const clew_baseline *from);
 
 typedef struct clew_baseline_stats {
     uint64_t traces;
     uint64_t requests;
-    uint64_t dropped;                        /**< traces that were not added */
-    uint64_t lost;                           /**< values that miss in distributions, for want of memory */
-    uint64_t overflowed;                     /**< requests that have a part in `(other)` */
+    uint64_t dropped;    /**< traces that were not added */
+    uint64_t lost;       /**< values that miss in distributions, for want of memory */
+    uint64_t overflowed; /**< how often something went into `(other)`, or is in no row, beyond the limit */
     uint64_t start_unix_nano, end_unix_nano; /**< of all requests; both 0 without any */
     uint32_t keys, shapes;
 } clew_baseline_stats;
@@ -189,10 +189,11 @@ typedef struct clew_contribution {
     clew_exact_nano exact; /**< in the explanation's denominator */
 } clew_contribution;
 
-/** Why the mean of a root's requests changed. Requests of one shape are compared with each other: what a node
- * or edge takes more on their paths counts as often as the shape occurs after; what is left is that shapes
- * became more or less frequent, are new, or gone: the mix. (So the shares of nodes are rounded to one
- * denominator's part of a nanosecond, and the mix is what makes them exact.) */
+/** Why the mean of a root's requests changed. Requests of one shape (set of calling contexts) are compared
+ * with each other, and so are, as one, those of shapes that less than `least_count` requests of either side
+ * have. What a node or edge takes more on the paths of a shape counts as often as that occurs after; what is
+ * left is that shapes became more or less frequent: the mix. (What nodes take is rounded to a whole part of
+ * the denominator, and the mix is what makes the sum exact.) */
 typedef struct clew_explanation {
     uint32_t root; /**< index of the root's row */
     uint64_t requests_before, requests_after;
@@ -208,7 +209,8 @@ typedef struct clew_explanation {
 } clew_explanation;
 
 typedef struct clew_comparison {
-    /** By verdict, then by size of the shift, then by name; after each other, not below their roots. */
+    /** By verdict, the gravest first, then by kind, then by how much the mean changed, the most first, then
+     * by name. Those of `(other)` are none. */
     const clew_comparison_row *rows;
     uint32_t row_count;
     const clew_comparison_context *contexts;
