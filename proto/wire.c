@@ -2,6 +2,7 @@
  * was given. Any thread. */
 #include "proto/wire.h"
 
+#include "proto/otlp.h"
 #include "proto/schema.h"
 #include "proto/utf8.h"
 
@@ -269,6 +270,26 @@ static bool check_content(struct cursor *cursor, const struct clew__member *memb
     return breaks(cursor, CLEW__WIRE_BAD_LENGTH, bytes->at);
 }
 
+/* Members of a key and a string value: the key, the value, the string. */
+#define PLAIN_PAIR_MEMBERS 3
+
+/* A short key and a short string behind it, as nearly all attributes are: sound as a whole. All others, and
+ * what is wrong in one, are left to the walk. */
+static bool is_plain_pair(const struct clew__wire *pair) {
+    const uint8_t *key = pair->at, *value;
+    ptrdiff_t size = pair->end - key, rest;
+    if (size < 6 || key[0] != (CLEW__KEYVALUE_KEY << 3 | CLEW__WIRE_BYTES) || key[1] > size - 6)
+        return false;
+    value = key + 2 + key[1];
+    rest = pair->end - value;
+    if (value[0] != (CLEW__KEYVALUE_VALUE << 3 | CLEW__WIRE_BYTES) || rest - 2 >= 0x80 ||
+        value[1] != rest - 2 || value[2] != (CLEW__ANY_STRING << 3 | CLEW__WIRE_BYTES) ||
+        value[3] != rest - 4)
+        return false;
+    return key[1] < 0x80 && clew__utf8_valid((const char *)key + 2, key[1]) &&
+           clew__utf8_valid((const char *)value + 4, value[3]);
+}
+
 static bool walk(struct cursor *cursor, const struct clew__wire_limits *limits) {
     struct frame frames[CLEW__MESSAGE_DEPTH_MAX];
     uint32_t open = 1, depth = 0;
@@ -298,6 +319,11 @@ static bool walk(struct cursor *cursor, const struct clew__wire_limits *limits) 
         if (member->kind != CLEW__KIND_MESSAGE) {
             if (field.type == CLEW__WIRE_BYTES && !check_content(cursor, member, &field.bytes))
                 return false;
+            continue;
+        }
+        if (member->message == CLEW__KEYVALUE && limits->members - members >= PLAIN_PAIR_MEMBERS &&
+            is_plain_pair(&field.bytes)) {
+            members += PLAIN_PAIR_MEMBERS;
             continue;
         }
         if (clew__schema_nests((enum clew__message)member->message) && depth++ >= depth_max)

@@ -295,6 +295,9 @@ static const struct check_case span_cases[] = {
      CLEW__WIRE_BAD_UTF8, 3},
     {"trace state", BYTES("\x1A\x01\x80"), CLEW__WIRE_BAD_UTF8, 2},
     {"attribute key", BYTES("\x4A\x03\x0A\x01\xFF"), CLEW__WIRE_BAD_UTF8, 4},
+    {"key of a whole attribute", BYTES("\x4A\x09\x0A\x01\xFF\x12\x04\x0A\x02hi"), CLEW__WIRE_BAD_UTF8, 4},
+    {"value of a whole attribute", BYTES("\x4A\x09\x0A\x01k\x12\x04\x0A\x02h\xFF"), CLEW__WIRE_BAD_UTF8, 10},
+    {"value beyond its attribute", BYTES("\x4A\x08\x0A\x01k\x12\x03\x0A\x02h"), CLEW__WIRE_TRUNCATED, 8},
     {"attribute value", BYTES("\x4A\x05\x12\x03\x0A\x01\xFF"), CLEW__WIRE_BAD_UTF8, 6},
     {"value in an array", BYTES("\x4A\x09\x12\x07\x2A\x05\x0A\x03\x0A\x01\xFF"), CLEW__WIRE_BAD_UTF8, 10},
     {"key in a map", BYTES("\x4A\x09\x12\x07\x32\x05\x0A\x03\x0A\x01\xFF"), CLEW__WIRE_BAD_UTF8, 10},
@@ -425,6 +428,19 @@ Test(wire_check, member_limit_counts_unknown_fields_too) {
     limits.members = 2;
     cr_assert_eq(clew__wire_check_traces(bytes, sizeof bytes, &limits, &fault), CLEW__WIRE_TOO_MANY);
     cr_assert_eq(fault.offset, 4);
+}
+
+Test(wire_check, member_limit_counts_each_member_of_an_attribute) {
+    /* A resource, its attribute, key, value, string. */
+    static const uint8_t bytes[] = "\x0A\x0D\x0A\x0B\x0A\x09\x0A\x01k\x12\x04\x0A\x02hi";
+    static const size_t faults[] = {0, 2, 4, 6, 9, 11};
+    struct clew__wire_limits limits = clew__wire_limits_default();
+    struct clew__wire_fault fault;
+    for (limits.members = 0; limits.members < 6; limits.members++) {
+        cr_assert_eq(clew__wire_check_traces(bytes, sizeof bytes - 1, &limits, &fault), CLEW__WIRE_TOO_MANY);
+        cr_assert_eq(fault.offset, faults[limits.members]);
+    }
+    cr_assert_eq(clew__wire_check_traces(bytes, sizeof bytes - 1, &limits, &fault), CLEW__WIRE_OK);
 }
 
 Test(wire_check, size_limit_is_checked_before_all_else) {
