@@ -234,6 +234,9 @@ static inline bool take_short(struct cursor *cursor, struct clew__field *out) {
 
 bool clew__wire_next(struct clew__wire *wire, struct clew__field *out, enum clew__wire_error *error) {
     struct cursor cursor = {wire->at, wire->end, CLEW__WIRE_OK};
+    *error = CLEW__WIRE_OK;
+    if (clew__wire_next_short(wire, out))
+        return true;
     bool taken = cursor.at != cursor.end && take_member(&cursor, out);
     *error = cursor.error;
     if (taken)
