@@ -100,7 +100,8 @@ static void print_traces(struct job *job) {
     struct clew__output *output = &job->output;
     bool has_sum = job->load.given > DETAILED, enough = true;
     size_t detailed = has_sum ? 1 : job->count, shown = job->count < BRIEF ? job->count : BRIEF;
-    qsort(job->entries, job->count, sizeof *job->entries, compare_entries);
+    if (job->count)
+        qsort(job->entries, job->count, sizeof *job->entries, compare_entries);
     if (has_sum) {
         enough = print_sum(job);
         clew__heading(&output->writer, &output->style, false, "The slowest");

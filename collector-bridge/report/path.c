@@ -13,6 +13,7 @@
 #define SHARES_SAID 3u /* in the sentence of a root */
 #define SAID_PERCENT 5u
 #define BAR_CELLS 20u
+#define SUMS_SHOWN 10u
 #define ROWS_FEW 12u     /* so many are shown as they are */
 #define SHORT 200u       /* what is below this part of the whole is short */
 #define NOTED_PERCENT 1u /* what is less of the path is not worth a note */
@@ -47,18 +48,13 @@ static void say_root(struct clew__sentence *sentence, const clew_trace *trace, u
 }
 
 /* `shop: checkout took 412ms; 61 % in payments: charge (251ms), 18 % between shop and payments (74.0ms).` */
-static bool headline(struct clew__writer *out, const struct clew__style *style, const clew_trace *trace,
-                     const clew_critical_path *path, const clew_path_root *root) {
+static void headline(struct clew__writer *out, const struct clew__style *style, const clew_trace *trace,
+                     const clew_path_root *root, const struct clew__share *shares, size_t count) {
     const clew_path_segment own_segment = {.span = root->span, .end_unix_nano = 1};
-    struct clew__share own = clew__share_of(trace, &own_segment), *shares;
+    struct clew__share own = clew__share_of(trace, &own_segment);
     uint64_t duration = root_duration(root);
     char id[CLEW_ID_TEXT_SIZE];
-    size_t count;
-    struct clew__sentence sentence;
-    shares = clew__shares_new(trace, path->segments + root->first_segment, root->segment_count, &count);
-    if (!shares && count)
-        return false;
-    sentence = clew__sentence_begin(style);
+    struct clew__sentence sentence = clew__sentence_begin(style);
     clew__short_trace_id(trace, id);
     clew__say_name(&sentence, clew__text_of(id));
     clew__say(&sentence, "  ");
@@ -77,15 +73,22 @@ static bool headline(struct clew__writer *out, const struct clew__style *style, 
         clew__say(&sentence, ")");
     }
     clew__say(&sentence, ".");
-    clew_memory_release(shares);
     clew__sentence_end(&sentence, out, CLEW__BOLD, 9);
-    return true;
 }
 
 bool clew__report_path_brief(struct clew__writer *out, const struct clew__style *style,
                              const clew_trace *trace, const clew_critical_path *path) {
     const clew_path_root *root = longest_root(path);
-    return !root || headline(out, style, trace, path, root);
+    struct clew__share *shares;
+    size_t count;
+    if (!root)
+        return true;
+    shares = clew__shares_new(trace, path->segments + root->first_segment, root->segment_count, &count);
+    if (!shares && count)
+        return false;
+    headline(out, style, trace, root, shares, count);
+    clew_memory_release(shares);
+    return true;
 }
 
 /* ---- rows ---- */
@@ -194,8 +197,8 @@ static void put_note(struct clew__table *table, const struct row *row) {
     clew__table_put(table, CLEW__DIM, text);
 }
 
-static void put_place(struct clew__table *table, struct clew__palette *palette, const struct row *row) {
-    const struct clew__share *share = &row->share;
+static void put_place(struct clew__table *table, struct clew__palette *palette,
+                      const struct clew__share *share) {
     char text[512];
     clew_text service = clew__service_shown(share->service), callee = clew__service_shown(share->callee);
     if (share->is_nothing || share->kind == CLEW_SEGMENT_MISSING) {
@@ -210,7 +213,32 @@ static void put_place(struct clew__table *table, struct clew__palette *palette, 
         clew__table_name(table, clew__palette_mark(palette, share->service), service);
         clew__table_name(table, NULL, share->operation);
     }
-    put_note(table, row);
+}
+
+/* Of a path of many rows: the sums, the largest first. */
+static void print_sums(struct clew__writer *out, const struct clew__style *style,
+                       struct clew__palette *palette, const struct clew__share *shares, size_t count,
+                       uint64_t duration) {
+    static const struct clew__column columns[] = {
+        {.title = "share", .is_right = true},
+        {.title = "time", .is_right = true},
+        {.title = "", .is_text_only = true},
+        {.title = "times", .is_right = true},
+        {.title = "service", .is_flexible = true},
+        {.title = "operation", .is_flexible = true},
+        {.title = ""},
+    };
+    struct clew__table table = clew__table_begin(columns, sizeof columns / sizeof columns[0]);
+    for (size_t i = 0; i < count && i < SUMS_SHOWN; i++) {
+        clew__table_share(&table, i == 0 ? CLEW__BOLD : NULL, shares[i].nano, duration);
+        clew__table_duration(&table, NULL, shares[i].nano);
+        clew__table_bar(&table, NULL, style->columns ? shares[i].nano : 0, duration, BAR_CELLS);
+        clew__table_count(&table, NULL, shares[i].segments);
+        put_place(&table, palette, &shares[i]);
+        clew__table_put(&table, CLEW__DIM, shares[i].kind == CLEW_SEGMENT_EDGE_GAP ? "on the way" : "");
+    }
+    clew__table_end(&table, out, style);
+    clew__write_text(out, "\n");
 }
 
 static void print_rows(struct clew__writer *out, const struct clew__style *style,
@@ -235,32 +263,47 @@ static void print_rows(struct clew__writer *out, const struct clew__style *style
         clew__table_duration(&table, mark, rows[i].nano);
         clew__table_share(&table, mark, rows[i].nano, duration);
         clew__table_bar(&table, NULL, style->columns ? rows[i].nano : 0, duration, BAR_CELLS);
-        put_place(&table, palette, &rows[i]);
+        put_place(&table, palette, &rows[i].share);
+        put_note(&table, &rows[i]);
     }
     clew__table_end(&table, out, style);
+}
+
+static bool print_steps(struct clew__writer *out, const struct clew__style *style,
+                        struct clew__palette *palette, const clew_trace *trace,
+                        const clew_critical_path *path, const clew_path_root *root,
+                        const struct clew__share *shares, size_t share_count) {
+    const clew_path_segment *segments = path->segments + root->first_segment;
+    struct row *rows = clew_memory_allocate(root->segment_count * sizeof *rows);
+    size_t count;
+    bool enough;
+    if (!rows)
+        return false;
+    count = join_neighbours(trace, segments, root->segment_count, rows);
+    if (count > CLEW__PATH_ROWS)
+        print_sums(out, style, palette, shares, share_count, root_duration(root));
+    count = join_short(rows, count, root_duration(root));
+    enough = judge_joined(trace, segments, rows, count);
+    if (enough)
+        print_rows(out, style, palette, rows, count, root);
+    clew_memory_release(rows);
+    return enough;
 }
 
 static bool print_root(struct clew__writer *out, const struct clew__style *style,
                        struct clew__palette *palette, const clew_trace *trace, const clew_critical_path *path,
                        const clew_path_root *root) {
-    struct row *rows;
     size_t count;
-    bool enough;
-    if (!headline(out, style, trace, path, root))
-        return false;
-    if (root->segment_count == 0)
-        return true;
-    rows = clew_memory_allocate(root->segment_count * sizeof *rows);
-    if (!rows)
-        return false;
-    count = join_neighbours(trace, path->segments + root->first_segment, root->segment_count, rows);
-    count = join_short(rows, count, root_duration(root));
-    enough = judge_joined(trace, path->segments + root->first_segment, rows, count);
+    struct clew__share *shares =
+        clew__shares_new(trace, path->segments + root->first_segment, root->segment_count, &count);
+    bool enough = shares || count == 0;
+    if (enough)
+        headline(out, style, trace, root, shares, count);
     if (style->is_markdown)
         clew__write_text(out, "\n");
-    if (enough)
-        print_rows(out, style, style->colours ? palette : NULL, rows, count, root);
-    clew_memory_release(rows);
+    if (enough && count)
+        enough = print_steps(out, style, style->colours ? palette : NULL, trace, path, root, shares, count);
+    clew_memory_release(shares);
     return enough;
 }
 

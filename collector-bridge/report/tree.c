@@ -6,14 +6,17 @@
 #include "collector-bridge/report/remarks.h"
 
 #include <clew/analysis/errors.h>
+#include <clew/extend.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define DEPTH_MAX 40u  /* levels that are indented; deeper spans say theirs */
 #define LABEL_MAX 100u /* columns of tree and name in front of the durations, where the width is free */
 #define DURATION_COLUMNS 7u
-#define GAP 2u           /* columns between the parts of a line */
-#define GUTTER 2u        /* columns for the mark of the critical path */
+#define GAP 2u    /* columns between the parts of a line */
+#define GUTTER 2u /* columns for the mark of the critical path */
+#define LINKS_SHOWN 16u
 #define COLUMNS_FULL 90u /* of a terminal that has room for start and self time */
 
 /* ---- a walk through the spans of a trace, parents first ---- */
@@ -77,6 +80,55 @@ static void put_trunks(struct clew__line *line, const struct walk *walk) {
     clew__line_put(line, CLEW__DIM, walk->span.first_child == CLEW_NO_SPAN ? "   " : "│  ");
 }
 
+/* ---- spans by their ids, for links ---- */
+
+struct named {
+    uint8_t id[8];
+    uint32_t index;
+};
+
+struct index {
+    struct named *spans; /* by id; NULL: none of the spans has links, or memory ran out: names are left out */
+    uint32_t count;
+};
+
+static int compare_ids(const void *left, const void *right) {
+    return memcmp(((const struct named *)left)->id, ((const struct named *)right)->id, 8);
+}
+
+static int compare_named(const void *left, const void *right) {
+    const struct named *a = left, *b = right;
+    int order = compare_ids(a, b);
+    return order ? order : (a->index > b->index) - (a->index < b->index);
+}
+
+static struct index index_init(const clew_trace *trace) {
+    struct index index = {.count = clew_trace_span_count(trace)};
+    bool has_links = false;
+    clew_trace_span span;
+    for (uint32_t i = 0; i < index.count && !has_links; i++)
+        has_links = clew_trace_span_at(trace, i, &span) && span.link_count;
+    index.spans = has_links ? clew_memory_allocate(index.count * sizeof *index.spans) : NULL;
+    for (uint32_t i = 0; index.spans && i < index.count; i++) {
+        index.spans[i].index = i;
+        clew_trace_span_id_bytes(trace, i, index.spans[i].id);
+    }
+    if (index.spans)
+        qsort(index.spans, index.count, sizeof *index.spans, compare_named);
+    return index;
+}
+
+/* CLEW_NO_SPAN when it is not there. */
+static uint32_t index_find(const struct index *index, const uint8_t id[8]) {
+    struct named wanted;
+    const struct named *found;
+    if (!index->spans)
+        return CLEW_NO_SPAN;
+    memcpy(wanted.id, id, sizeof wanted.id);
+    found = bsearch(&wanted, index->spans, index->count, sizeof wanted, compare_ids);
+    return found ? found->index : CLEW_NO_SPAN;
+}
+
 /* ---- the parts of a span's line ---- */
 
 /* How the columns of a trace are shared out. */
@@ -85,6 +137,7 @@ struct layout {
     struct clew__style style;
     struct clew__palette *palette;
     const clew_critical_path *path;
+    struct index index;
     uint64_t start, end; /* of the trace */
     size_t label;        /* tree and name */
     size_t bar;          /* 0: none */
@@ -279,6 +332,54 @@ static void draw_span(const struct layout *layout, const struct walk *walk) {
     }
 }
 
+static void short_hex(const uint8_t *id, size_t size, char text[CLEW_ID_TEXT_SIZE]) {
+    for (size_t i = 0; i < size; i++)
+        snprintf(text + 2 * i, 3, "%02x", id[i]);
+    clew__short_id(text);
+}
+
+/* `→ b234567 shop: load cart`, `→ b234567 of trace bbbbbbb` */
+static void draw_link(const struct layout *layout, const struct walk *walk, const clew_trace_link *link) {
+    struct clew__line line = clew__line_begin(layout->out, &layout->style);
+    char id[CLEW_ID_TEXT_SIZE];
+    uint32_t target = link->is_own ? index_find(&layout->index, link->span_id) : CLEW_NO_SPAN;
+    clew_trace_span span;
+    put_trunks(&line, walk);
+    clew__line_put(&line, CLEW__DIM, "→ ");
+    short_hex(link->span_id, sizeof link->span_id, id);
+    if (clew_trace_span_at(walk->trace, target, &span))
+        clew__short_span_id(walk->trace, target, id);
+    clew__line_put(&line, NULL, id);
+    if (target != CLEW_NO_SPAN && !span.is_phantom) {
+        clew__line_put(&line, NULL, " ");
+        clew__line_text(&line, clew__palette_mark(layout->palette, span.service),
+                        clew__service_shown(span.service));
+        clew__line_put(&line, NULL, ": ");
+        clew__line_text(&line, NULL, span.operation);
+    }
+    if (!link->is_own) {
+        short_hex(link->trace_id, sizeof link->trace_id, id);
+        clew__line_put(&line, CLEW__DIM, " of trace ");
+        clew__line_put(&line, CLEW__DIM, id);
+    }
+    clew__line_end(&line);
+}
+
+static void draw_links(const struct layout *layout, const struct walk *walk) {
+    clew_trace_link link;
+    char text[64];
+    for (uint32_t i = 0; i < walk->span.link_count && i < LINKS_SHOWN; i++)
+        if (clew_trace_link_at(walk->trace, walk->index, i, &link))
+            draw_link(layout, walk, &link);
+    if (walk->span.link_count <= LINKS_SHOWN)
+        return;
+    struct clew__line line = clew__line_begin(layout->out, &layout->style);
+    put_trunks(&line, walk);
+    snprintf(text, sizeof text, "→ and %" PRIu32 " more", walk->span.link_count - LINKS_SHOWN);
+    clew__line_put(&line, CLEW__DIM, text);
+    clew__line_end(&line);
+}
+
 /* ---- the head ---- */
 
 struct counts {
@@ -330,13 +431,17 @@ void clew__report_tree(struct clew__writer *out, const struct clew__style *style
                        const clew_critical_path *path) {
     struct layout layout = lay_out(out, style, palette, trace, path);
     struct walk walk;
+    layout.index = index_init(trace);
     if (style->is_markdown)
         clew__write_text(out, "```text\n");
     draw_head(&layout, trace);
     draw_titles(&layout);
     for (walk_begin(&walk, trace, layout.depth_max); walk.index != CLEW_NO_SPAN && !out->failed;
-         walk_next(&walk))
+         walk_next(&walk)) {
         draw_span(&layout, &walk);
+        draw_links(&layout, &walk);
+    }
+    clew_memory_release(layout.index.spans);
     clew__report_repairs(out, style, trace);
     if (style->is_markdown)
         clew__write_text(out, "```\n");

@@ -4,6 +4,7 @@
 #include "collector-bridge/report/tree.h"
 
 #include <clew/analysis/errors.h>
+#include <stdio.h>
 
 static void id_json(struct clew__report_json *json, const char *name, const clew_trace *trace,
                     uint32_t span) {
@@ -19,6 +20,28 @@ static void repairs_json(struct clew__report_json *json, uint32_t repairs) {
     for (unsigned i = 0; i < CLEW_REPAIR_COUNT; i++)
         if (repairs & (1u << i))
             clew__json_add_word(json, NULL, clew_repair_name((clew_repair)i));
+    clew__json_close(json, ']');
+}
+
+static void hex_json(struct clew__report_json *json, const char *name, const uint8_t *id, size_t size) {
+    char text[33];
+    for (size_t i = 0; i < size; i++)
+        snprintf(text + 2 * i, 3, "%02x", id[i]);
+    clew__json_add_text(json, name, (clew_text){text, 2 * size});
+}
+
+static void links_json(struct clew__report_json *json, const clew_trace *trace, uint32_t index,
+                       uint32_t count) {
+    clew_trace_link link;
+    if (!count)
+        return;
+    clew__json_open(json, "links", '[');
+    for (uint32_t i = 0; clew_trace_link_at(trace, index, i, &link); i++) {
+        clew__json_open(json, NULL, '{');
+        hex_json(json, "traceId", link.trace_id, sizeof link.trace_id);
+        hex_json(json, "spanId", link.span_id, sizeof link.span_id);
+        clew__json_close(json, '}');
+    }
     clew__json_close(json, ']');
 }
 
@@ -50,6 +73,7 @@ static void span_json(struct clew__report_json *json, const clew_trace *trace, u
     if (span.is_phantom)
         clew__json_add_bool(json, "missing", true);
     repairs_json(json, span.repairs);
+    links_json(json, trace, index, span.link_count);
     clew__json_close(json, '}');
 }
 

@@ -61,16 +61,13 @@ size_t clew_trace_id_text(const clew_trace *trace, char text[CLEW_ID_TEXT_SIZE])
 size_t clew_trace_span_id_text(const clew_trace *trace, uint32_t span, char text[CLEW_ID_TEXT_SIZE]) {
     const struct clew__node *node;
     uint8_t bytes[8];
-    uint64_t id;
     size_t size;
     if (span >= trace->node_count) {
         text[0] = '\0';
         return 0;
     }
     node = &trace->nodes[span];
-    id = node->record ? node->record->id : node->phantom_id;
-    for (int i = 7; i >= 0; i--, id >>= 8)
-        bytes[i] = (uint8_t)id;
+    clew_trace_span_id_bytes(trace, span, bytes);
     if (node->record && node->record->id_text)
         size = put_text(text, clew__texts_get(trace->texts, node->record->id_text), SUFFIX_MAX + 1);
     else
@@ -78,6 +75,16 @@ size_t clew_trace_span_id_text(const clew_trace *trace, uint32_t span, char text
     size += put_suffix(text + size, node->suffix);
     text[size] = '\0';
     return size;
+}
+
+static void put_id(uint8_t out[8], uint64_t id) {
+    for (int i = 7; i >= 0; i--, id >>= 8)
+        out[i] = (uint8_t)id;
+}
+
+void clew_trace_span_id_bytes(const clew_trace *trace, uint32_t span, uint8_t out[8]) {
+    const struct clew__node *node = span < trace->node_count ? &trace->nodes[span] : NULL;
+    put_id(out, !node ? 0 : node->record ? node->record->id : node->phantom_id);
 }
 
 /* ---- spans ---- */
@@ -131,6 +138,19 @@ bool clew_trace_span_at(const clew_trace *trace, uint32_t index, clew_trace_span
     out->service = out->operation = out->host = out->error_type = out->error_message = out->detail = empty;
     if (node->record)
         read_record(trace, node, out);
+    return true;
+}
+
+bool clew_trace_link_at(const clew_trace *trace, uint32_t span, uint32_t index, clew_trace_link *out) {
+    const struct clew__record *record = span < trace->node_count ? trace->nodes[span].record : NULL;
+    const struct clew__span_link *link;
+    memset(out, 0, sizeof *out);
+    if (!record || index >= record->link_count)
+        return false;
+    link = &trace->source->links[record->first_link + index];
+    memcpy(out->trace_id, link->trace_id, sizeof out->trace_id);
+    put_id(out->span_id, link->span_id);
+    out->is_own = memcmp(link->trace_id, trace->id, sizeof trace->id) == 0;
     return true;
 }
 

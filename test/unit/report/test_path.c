@@ -140,6 +140,11 @@ Test(path_report, many_short_steps_become_one) {
     expect_report(spans, CALLS + 2, &plain,
                   "4bf92f3  shop: list took 1.00s; 40 % of it in page: render (400ms), 35 % in its own work "
                   "(350ms), 25 % in db: get (250ms).\n"
+                  "share   time  times  service  operation\n"
+                  "40.0%  400ms      1  page     render\n"
+                  "35.0%  350ms    501  shop     list\n"
+                  "25.0%  250ms    500  db       get\n"
+                  "\n"
                   "start    time  share  service  operation\n"
                   "  0ns   501ms  50.1%  shop     list       50 % of it, in 500 of 1000 steps\n"
                   "501ms  99.5ms  9.95%  shop     list\n"

@@ -84,7 +84,9 @@ Test(tree, small_trace_as_plain_text) {
                    "● ├─ shop: load cart         10.0ms   31.2ms   31.2ms\n"
                    "  ├─ shop: beside            20.0ms   10.0ms   10.0ms\n"
                    "● └─ bank: charge [client]    100ms    198ms    198ms  error: declined\n"
-                   "●    └─ bank: audit           150ms   1.23µs   1.23µs  → 2 links\n");
+                   "●    └─ bank: audit           150ms   1.23µs   1.23µs  → 2 links\n"
+                   "           → 00000b2 shop: load cart\n"
+                   "           → 00000b2 of trace 0000002\n");
 }
 
 Test(tree, small_trace_on_a_terminal) {
@@ -96,7 +98,9 @@ Test(tree, small_trace_on_a_terminal) {
                    "● ├─ shop: load cart         31.2ms  ██▋\n"
                    "  ├─ shop: beside            10.0ms   ▉\n"
                    "● └─ bank: charge [client]    198ms        █████████████  error: declined\n"
-                   "●    └─ bank: audit          1.23µs           ▌  → 2 links\n");
+                   "●    └─ bank: audit          1.23µs           ▌  → 2 links\n"
+                   "           → 00000b2 shop: load cart\n"
+                   "           → 00000b2 of trace 0000002\n");
 }
 
 Test(tree, colours_mark_services_errors_and_the_path) {
@@ -292,7 +296,8 @@ Test(tree, json_has_every_span) {
          .service = "s",
          .operation = "p",
          .status = CLEW_STATUS_ERROR,
-         .status_message = "bad"},
+         .status_message = "bad",
+         .links = {{.trace = "1", .id = "a"}}},
     };
     struct subject subject = subject_of(spans, COUNT(spans));
     struct clew__writer out = clew__buffer_plain();
@@ -307,6 +312,7 @@ Test(tree, json_has_every_span) {
         "{\"spanId\":\"000000000000000b\",\"parentSpanId\":\"000000000000000a\",\"service\":\"s\","
         "\"operation\":\"p\",\"kind\":0,\"startUnixNano\":\"12\",\"endUnixNano\":\"15\",\"selfNano\":\"3\","
         "\"criticalNano\":\"3\",\"criticalSelfNano\":\"3\",\"relation\":\"blocking\",\"failed\":true,"
-        "\"errorMessage\":\"bad\"}],\"repairs\":{},\"skewCorrectedSpans\":0}\n");
+        "\"errorMessage\":\"bad\",\"links\":[{\"traceId\":\"00000000000000000000000000000001\","
+        "\"spanId\":\"000000000000000a\"}]}],\"repairs\":{},\"skewCorrectedSpans\":0}\n");
     CLEW_NO_LEAKS();
 }

@@ -72,15 +72,30 @@ typedef struct clew_trace_span {
     uint32_t link_count, wait_count;
 } clew_trace_span;
 
+/** Of a span to another one, which may be of another trace, or be missing. Ids that were no hexadecimal
+ * numbers are hashes of their texts. */
+typedef struct clew_trace_link {
+    uint8_t trace_id[16];
+    uint8_t span_id[8];
+    bool is_own; /**< to a span of the same trace id */
+} clew_trace_link;
+
 /** The id as text; returns its size. */
 CLEW_API size_t clew_trace_id_text(const clew_trace *trace, char text[CLEW_ID_TEXT_SIZE]);
 CLEW_API size_t clew_trace_span_id_text(const clew_trace *trace, uint32_t span, char text[CLEW_ID_TEXT_SIZE]);
+
+/** The id as links name it: as recorded, the same for spans that were told apart; a hash of one that was no
+ * hexadecimal number; all zero beyond the count. */
+CLEW_API void clew_trace_span_id_bytes(const clew_trace *trace, uint32_t span, uint8_t out[8]);
 
 /** Spans and phantoms: the indices below it are valid. In order of start, then longest, then id, phantoms
  * last. */
 CLEW_API uint32_t clew_trace_span_count(const clew_trace *trace);
 /** One span. False, and all zero, beyond the count. */
 CLEW_API bool clew_trace_span_at(const clew_trace *trace, uint32_t index, clew_trace_span *out);
+/** A link of a span, in the order in which they were recorded. False, and all zero, beyond `link_count`. */
+CLEW_API bool clew_trace_link_at(const clew_trace *trace, uint32_t span, uint32_t index,
+                                 clew_trace_link *out);
 /** The first root, in order of start, then id; the others follow as siblings. CLEW_NO_SPAN for an empty
  * trace. */
 CLEW_API uint32_t clew_trace_first_root(const clew_trace *trace);
