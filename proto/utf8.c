@@ -79,10 +79,6 @@ size_t clew__utf8_valid_size(const char *text, size_t size) {
     return size;
 }
 
-bool clew__utf8_valid(const char *text, size_t size) {
-    return clew__utf8_valid_size(text, size) == size;
-}
-
 size_t clew__utf8_invalid_size(const char *text, size_t size) {
     const unsigned char *at = (const unsigned char *)text;
     size_t invalid = 0;

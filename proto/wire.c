@@ -262,6 +262,8 @@ static bool check_content(struct cursor *cursor, const struct clew__member *memb
     size_t size = (size_t)(bytes->end - bytes->at),
            id_size = clew__schema_id_size((enum clew__kind)member->kind);
     if (member->kind == CLEW__KIND_TEXT) {
+        if (clew__utf8_is_ascii((const char *)bytes->at, size))
+            return true;
         size_t valid = clew__utf8_valid_size((const char *)bytes->at, size);
         return valid == size || breaks(cursor, CLEW__WIRE_BAD_UTF8, bytes->at + valid);
     }
@@ -273,24 +275,31 @@ static bool check_content(struct cursor *cursor, const struct clew__member *memb
     return breaks(cursor, CLEW__WIRE_BAD_LENGTH, bytes->at);
 }
 
-/* Members of a key and a string value: the key, the value, the string. */
+/* Members of a key and a value: the key, the value, and what it is. */
 #define PLAIN_PAIR_MEMBERS 3
+#define TAG_OF(field, type) ((field) << 3 | (type))
 
-/* A short key and a short string behind it, as nearly all attributes are: sound as a whole. All others, and
+/* What a value says, where that is a short string or a small number. */
+static bool is_plain_value(const uint8_t *any, ptrdiff_t size) {
+    if (any[0] == TAG_OF(CLEW__ANY_STRING, CLEW__WIRE_BYTES))
+        return any[1] == size - 2 && clew__utf8_valid((const char *)any + 2, any[1]);
+    return any[0] == TAG_OF(CLEW__ANY_INT, CLEW__WIRE_VARINT) &&
+           (size == 2 ? any[1] < 0x80 : size == 3 && any[1] >= 0x80 && any[2] < 0x80);
+}
+
+/* A short key and such a value behind it, as nearly all attributes are: sound as a whole. All others, and
  * what is wrong in one, are left to the walk. */
 static bool is_plain_pair(const struct clew__wire *pair) {
     const uint8_t *key = pair->at, *value;
     ptrdiff_t size = pair->end - key, rest;
-    if (size < 6 || key[0] != (CLEW__KEYVALUE_KEY << 3 | CLEW__WIRE_BYTES) || key[1] > size - 6)
+    if (size < 6 || key[0] != TAG_OF(CLEW__KEYVALUE_KEY, CLEW__WIRE_BYTES) || key[1] > size - 6)
         return false;
     value = key + 2 + key[1];
-    rest = pair->end - value;
-    if (value[0] != (CLEW__KEYVALUE_VALUE << 3 | CLEW__WIRE_BYTES) || rest - 2 >= 0x80 ||
-        value[1] != rest - 2 || value[2] != (CLEW__ANY_STRING << 3 | CLEW__WIRE_BYTES) ||
-        value[3] != rest - 4)
+    rest = pair->end - value - 2;
+    if (value[0] != TAG_OF(CLEW__KEYVALUE_VALUE, CLEW__WIRE_BYTES) || rest >= 0x80 || value[1] != rest)
         return false;
     return key[1] < 0x80 && clew__utf8_valid((const char *)key + 2, key[1]) &&
-           clew__utf8_valid((const char *)value + 4, value[3]);
+           is_plain_value(value + 2, rest);
 }
 
 static bool walk(struct cursor *cursor, const struct clew__wire_limits *limits) {

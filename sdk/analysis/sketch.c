@@ -121,12 +121,11 @@ static size_t find(const struct clew__sketch *sketch, uint16_t index) {
     from_last = (size_t)(indices[last] - index);
     size_t low = from_last < last ? last - from_last : 0;
     size_t high = from_first < last ? from_first : last;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        /* Both without a branch: which one it is nobody can foresee. */
-        bool less = indices[middle] < index;
-        low = less ? middle + 1 : low;
-        high = less ? high : middle;
+    /* Halves without a branch: which one it is nobody can foresee. */
+    for (size_t left = high - low; left > 0;) {
+        size_t half = (left + 1) / 2;
+        low += (indices[low + half - 1] < index) * half;
+        left -= half;
     }
     return low;
 }

@@ -68,6 +68,7 @@ Test(utf8, invalid_byte_is_seen_at_every_place) {
             memset(text, 'a', size);
             text[at] = (char)0xFF;
             cr_assert_eq(clew__utf8_valid_size(text, size), at, "byte %zu of %zu", at, size);
+            cr_assert(!clew__utf8_valid(text, size), "byte %zu of %zu", at, size);
         }
         memset(text, 0x7F, size);
         cr_assert(clew__utf8_valid(text, size));
