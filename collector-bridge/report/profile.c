@@ -118,8 +118,9 @@ void clew__report_profile(struct clew__writer *out, const struct clew__style *st
     clew__write_text(out, style->is_markdown ? "```\n" : "");
     if (left_out) {
         struct clew__sentence sentence = clew__sentence_begin(style);
-        clew__say(&sentence, "%s%" PRIu32 " contexts with less than 1 %% are left out (--json has all).",
-                  style->is_markdown ? "\n" : "", left_out);
+        clew__say(&sentence, "%s%" PRIu32 " context%s with less than 1 %% %s left out (--json has all).",
+                  style->is_markdown ? "\n" : "", left_out, left_out == 1 ? "" : "s",
+                  left_out == 1 ? "is" : "are");
         clew__sentence_end(&sentence, out, CLEW__DIM, 2);
     }
 }
