@@ -42,13 +42,15 @@ struct clew__record {
     uint64_t weight;      /* in units of 1 / CLEW__WEIGHT_ONE */
 };
 
-/* Semantic conventions for HTTP spans, Status: 500 and above has failed, for clients 400 and above. */
+/* Semantic conventions for HTTP spans, Status: 500 and above has failed, for clients 400 and above. What has
+ * no kind may be a client. */
 #define CLEW__HTTP_CLIENT_ERROR 400u
 #define CLEW__HTTP_SERVER_ERROR 500u
 
 /* Whether an operation counts as failed: everywhere in reports. */
 static inline bool clew__has_failed(unsigned kind, unsigned status, uint32_t http_status) {
-    uint32_t bound = kind == CLEW_CLIENT ? CLEW__HTTP_CLIENT_ERROR : CLEW__HTTP_SERVER_ERROR;
+    bool may_be_client = kind == CLEW_CLIENT || kind == 0;
+    uint32_t bound = may_be_client ? CLEW__HTTP_CLIENT_ERROR : CLEW__HTTP_SERVER_ERROR;
     return status == CLEW_STATUS_ERROR || (status == CLEW_STATUS_UNSET && http_status >= bound);
 }
 

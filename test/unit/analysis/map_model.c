@@ -173,7 +173,8 @@ bool model_has_failed(const struct build_span *span) {
     const char *code = fleet_attribute(span, "http.response.status_code");
     if (span->status != CLEW_STATUS_UNSET)
         return span->status == CLEW_STATUS_ERROR;
-    return code && (strcmp(code, "#503") == 0 || (span->kind == CLEW_CLIENT && strcmp(code, "#404") == 0));
+    return code && (strcmp(code, "#503") == 0 ||
+                    ((span->kind == CLEW_CLIENT || (int)span->kind == 0) && strcmp(code, "#404") == 0));
 }
 
 static bool has_failed(const struct build_span *span) {

@@ -98,10 +98,14 @@ Test(errors, count_an_http_status_where_no_status_was_set) {
     cr_expect(clew_trace_span_has_failed(&span));
     span.status = CLEW_STATUS_OK;
     cr_expect_not(clew_trace_span_has_failed(&span));
-    span = (clew_trace_span){.http_status = 499};
+    span = (clew_trace_span){.kind = CLEW_SERVER, .http_status = 499};
     cr_expect_not(clew_trace_span_has_failed(&span));
     span.kind = CLEW_CLIENT;
     cr_expect(clew_trace_span_has_failed(&span));
+    span.kind = (clew_span_kind)0;
+    cr_expect(clew_trace_span_has_failed(&span));
+    span.http_status = 399;
+    cr_expect_not(clew_trace_span_has_failed(&span));
 }
 
 #define ATTEMPT(number, from, to, ...)                                                                       \

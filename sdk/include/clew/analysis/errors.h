@@ -1,7 +1,8 @@
 /* Errors: where they come from, how far they get, what they cost.
  *
- * A span has failed when its status is ERROR, or unset with an HTTP status of 500 and above (of a client: 400
- * and above). Children whose parents do not wait for them (asynchronous ones) pass no error on. */
+ * A span has failed when its status is ERROR, or unset with an HTTP status of 500 and above (of a client, and
+ * of what has no kind and may be one: 400 and above). Children whose parents do not wait for them
+ * (asynchronous ones) pass no error on. */
 #ifndef CLEW_ANALYSIS_ERRORS_H
 #define CLEW_ANALYSIS_ERRORS_H
 
