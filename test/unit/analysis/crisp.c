@@ -39,12 +39,16 @@ struct analysed analyse_jaeger(const char *path) {
 
 bool crisp_read(const char *name, struct crisp *out) {
     const char *folder = getenv("CLEW_TEST_TRACES");
+    const clew_path_options options = {.eps_ppm = CRISP_EPS_PPM};
     char path[4096];
     if (!folder || !*folder)
         return false;
     snprintf(path, sizeof path, "%s/crisp/%s.json", folder, name);
     out->document = document_read_path(path);
     out->analysed = analyse_jaeger(path);
+    clew_critical_path_free(out->analysed.path);
+    out->analysed.path = clew_critical_path_new(out->analysed.built.trace, &options);
+    cr_assert_not_null(out->analysed.path);
     return true;
 }
 

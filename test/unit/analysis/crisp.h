@@ -5,9 +5,11 @@
 #include "test/unit/analysis/analysed.h"
 #include "test/unit/analysis/document.h"
 
+#define CRISP_EPS_PPM 10000
+
 struct crisp {
     struct document document; /* with `testing`, what CRISP expects */
-    struct analysed analysed;
+    struct analysed analysed; /* the path with CRISP's tolerance */
 };
 
 /* The first trace of a file of Jaeger's JSON, which must be there. */
