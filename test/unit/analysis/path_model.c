@@ -402,13 +402,16 @@ const char *model_difference(const struct table *table, const clew_trace *trace,
 
 /* ---- Jaeger ---- */
 
+#define JAEGER_SPANS 128
+
 struct jaeger {
-    clew_trace_span spans[TABLE_ROOM + 4];
-    bool is_dropped[TABLE_ROOM + 4];
+    const clew_trace *trace;
+    clew_trace_span spans[JAEGER_SPANS];
+    bool is_dropped[JAEGER_SPANS];
     uint32_t count;
-    clew_path_segment sections[4 * TABLE_ROOM]; /* latest first */
+    clew_path_segment sections[2 * JAEGER_SPANS + 1]; /* latest first */
     size_t section_count;
-    bool is_unclear;
+    unsigned met;
 };
 
 static void drop(struct jaeger *jaeger, uint32_t span) {
@@ -443,6 +446,16 @@ static void section(struct jaeger *jaeger, uint32_t span, uint64_t start, uint64
             (clew_path_segment){.start_unix_nano = start, .end_unix_nano = end, .span = span};
 }
 
+/* Of two that end together. */
+static bool is_preferred(const struct jaeger *jaeger, uint32_t a, uint32_t b) {
+    char id[CLEW_ID_TEXT_SIZE], other[CLEW_ID_TEXT_SIZE];
+    if (jaeger->spans[a].start_unix_nano != jaeger->spans[b].start_unix_nano)
+        return jaeger->spans[a].start_unix_nano < jaeger->spans[b].start_unix_nano;
+    clew_trace_span_id_text(jaeger->trace, a, id);
+    clew_trace_span_id_text(jaeger->trace, b, other);
+    return strcmp(id, other) < 0;
+}
+
 static void walk(struct jaeger *jaeger, uint32_t span) {
     uint64_t bound = jaeger->spans[span].end_unix_nano;
     bool is_bound = false;
@@ -452,11 +465,12 @@ static void walk(struct jaeger *jaeger, uint32_t span) {
             uint64_t end = jaeger->spans[i].end_unix_nano;
             if (jaeger->spans[i].parent != span || jaeger->is_dropped[i])
                 continue;
-            jaeger->is_unclear |= is_bound && end == bound;
+            jaeger->met |= is_bound && end == bound ? JAEGER_TOUCHES : 0;
             if (is_bound && end >= bound)
                 continue;
-            jaeger->is_unclear |= last != NONE && end == jaeger->spans[last].end_unix_nano;
-            if (last == NONE || end > jaeger->spans[last].end_unix_nano)
+            jaeger->met |= last != NONE && end == jaeger->spans[last].end_unix_nano ? JAEGER_TIES : 0;
+            if (last == NONE || end > jaeger->spans[last].end_unix_nano ||
+                (end == jaeger->spans[last].end_unix_nano && is_preferred(jaeger, i, last)))
                 last = i;
         }
         if (last == NONE)
@@ -469,20 +483,19 @@ static void walk(struct jaeger *jaeger, uint32_t span) {
     section(jaeger, span, jaeger->spans[span].start_unix_nano, bound);
 }
 
-const char *jaeger_difference(const clew_trace *trace, const clew_critical_path *path, bool *is_unclear) {
+const char *jaeger_difference(const clew_trace *trace, const clew_critical_path *path, unsigned *met) {
     static struct jaeger jaeger;
-    jaeger = (struct jaeger){.count = clew_trace_span_count(trace)};
+    jaeger = (struct jaeger){.trace = trace, .count = clew_trace_span_count(trace)};
+    cr_assert_leq(jaeger.count, JAEGER_SPANS);
     for (uint32_t i = 0; i < jaeger.count; i++)
         clew_trace_span_at(trace, i, &jaeger.spans[i]);
-    *is_unclear = false;
+    *met = 0;
     for (uint32_t i = 0; i < path->root_count; i++) {
         const clew_path_root *root = &path->roots[i];
         jaeger.section_count = 0;
         sanitize(&jaeger, root->span);
         walk(&jaeger, root->span);
-        *is_unclear |= jaeger.is_unclear;
-        if (*is_unclear)
-            return NULL;
+        *met |= jaeger.met;
         if (jaeger.section_count != root->segment_count)
             return "another number of sections";
         for (uint32_t k = 0; k < root->segment_count; k++) {

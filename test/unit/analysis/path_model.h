@@ -9,7 +9,14 @@
 const char *model_difference(const struct table *table, const clew_trace *trace,
                              const clew_path_options *options, const clew_critical_path *path);
 
-/* Differences from Jaeger's. `*is_unclear`: an exact tie, which Jaeger decides by the order of its input. */
-const char *jaeger_difference(const clew_trace *trace, const clew_critical_path *path, bool *is_unclear);
+/* What was met on Jaeger's path. */
+enum {
+    JAEGER_TIES = 1, /* children that end together: Jaeger takes what its input has first; here the longest,
+                        then the smaller id */
+    JAEGER_TOUCHES = 2, /* a child that ends when the next begins: Jaeger takes them for parallel */
+};
+
+/* Differences from Jaeger's, in words; NULL: none. At most 128 spans. */
+const char *jaeger_difference(const clew_trace *trace, const clew_critical_path *path, unsigned *met);
 
 #endif
