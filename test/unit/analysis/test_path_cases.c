@@ -92,6 +92,88 @@ Test(path_cases, every_critical_path_is_as_expected) {
     CLEW_NO_LEAKS();
 }
 
+/* ---- what their notes say ---- */
+
+static const struct document *case_named(const struct document *document, const char *name) {
+    const struct document *cases = document_find(document, "cases");
+    for (size_t i = 0; i < cases->count; i++)
+        if (strcmp(document_text(&cases->members[i], "name"), name) == 0)
+            return &cases->members[i];
+    cr_assert_fail("no case %s", name);
+    return NULL;
+}
+
+/* The repair of each that needs one, once; of all others nothing is repaired. */
+Test(path_cases, what_is_repaired_is_flagged_and_nothing_else) {
+    static const struct {
+        const char *name, *span;
+        clew_repair repair;
+    } repaired[] = {
+        {"negative_duration_child", "a", CLEW_REPAIR_NEGATIVE},
+        {"orphan_root", "b", CLEW_REPAIR_MISSING_PARENT},
+        {"self_parent", "r", CLEW_REPAIR_SELF_PARENT},
+        {"two_cycle", "a", CLEW_REPAIR_CYCLE},
+        {"duplicate_exact", "a", CLEW_REPAIR_DUPLICATE},
+    };
+    struct document document = document_read("critical_path_cases.json");
+    const struct document *cases = document_find(&document, "cases");
+    for (size_t i = 0; i < cases->count; i++) {
+        const char *name = document_text(&cases->members[i], "name");
+        struct built built = build_case(document_find(&cases->members[i], "spans"));
+        uint64_t wanted[CLEW_REPAIR_COUNT] = {0};
+        for (size_t k = 0; k < sizeof repaired / sizeof *repaired; k++) {
+            clew_trace_span span;
+            if (strcmp(repaired[k].name, name) != 0)
+                continue;
+            wanted[repaired[k].repair] = 1;
+            clew_trace_span_at(built.trace, build_find(built.trace, repaired[k].span), &span);
+            cr_expect_eq(span.repairs, 1u << repaired[k].repair, "%s", name);
+        }
+        for (int k = 0; k < CLEW_REPAIR_COUNT; k++)
+            cr_expect_eq(clew_trace_repairs(built.trace, (clew_repair)k), wanted[k], "%s: %s", name,
+                         clew_repair_name((clew_repair)k));
+        build_free(&built);
+    }
+    document_free(&document);
+    CLEW_NO_LEAKS();
+}
+
+/* The kinds of the segments of one case, a letter each: (s)elf, (g)ap, assumed ones as capitals. */
+static void expect_kinds(const char *name, clew_overflow overflow, const char *wanted) {
+    struct document document = document_read("critical_path_cases.json");
+    const clew_path_options options = {.overflow = overflow};
+    struct built built = build_case(document_find(case_named(&document, name), "spans"));
+    clew_critical_path *path = clew_critical_path_new(built.trace, &options);
+    char found[16] = "";
+    cr_assert_lt(path->segment_count, sizeof found);
+    for (uint32_t i = 0; i < path->segment_count; i++) {
+        const clew_path_segment *segment = &path->segments[i];
+        static const char letters[] = "sgm";
+        found[i] = letters[segment->kind];
+        found[i] = segment->assumed ? (char)(found[i] - 'a' + 'A') : found[i];
+        cr_expect_eq(segment->callee != CLEW_NO_SPAN, segment->kind == CLEW_SEGMENT_EDGE_GAP, "%s", name);
+    }
+    cr_expect_str_eq(found, wanted, "%s: %s", name, found);
+    clew_critical_path_free(path);
+    build_free(&built);
+    document_free(&document);
+}
+
+Test(path_cases, the_way_to_a_server_belongs_to_the_call) {
+    expect_kinds("rpc_client_server_nested", CLEW_OVERFLOW_CLIP, "sgsgs");
+    expect_kinds("rpc_timeout_server_outlives_client", CLEW_OVERFLOW_CLIP, "gs");
+    expect_kinds("rpc_timeout_server_outlives_client", CLEW_OVERFLOW_EXCLUDE, "gs");
+    CLEW_NO_LEAKS();
+}
+
+Test(path_cases, child_that_outlives_its_parent_is_assumed_or_excluded) {
+    expect_kinds("async_internal_child_outlives_parent_clip", CLEW_OVERFLOW_CLIP, "sS");
+    expect_kinds("async_internal_child_outlives_parent_clip", CLEW_OVERFLOW_EXCLUDE, "s");
+    CLEW_NO_LEAKS();
+}
+
+/* ---- self time ---- */
+
 Test(path_cases, the_self_time_of_every_case_is_as_expected) {
     struct document cases = document_read("self_time_cases.json");
     cr_assert_eq(cases.count, 15);
