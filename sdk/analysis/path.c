@@ -241,14 +241,14 @@ static uint64_t async_tail(const struct clew__relations *relations) {
     return relations->end - end;
 }
 
-/* False when memory ran out, or windows have multiplied beyond measure. */
+/* False when memory ran out. Over the limit what it found is not whole. */
 static bool find_path(struct clew__path_workspace *workspace, const struct clew_trace *trace,
-                      const clew_path_options *options, bool with_waits) {
+                      const clew_path_options *options, bool in_full) {
     struct clew__relations *relations = &workspace->relations;
     workspace->pieces.count = workspace->frame_count = 0;
     workspace->path = (clew_critical_path){0};
     uint32_t count = trace->node_count, roots = trace->root_count ? trace->root_count : 1;
-    if (!clew__relations_find(relations, trace, options, with_waits) ||
+    if (!clew__relations_find(relations, trace, options, in_full) ||
         !clew__array_reserve(&workspace->spans, &workspace->span_capacity, count, sizeof *workspace->spans) ||
         !clew__array_reserve(&workspace->places, &workspace->place_capacity, count,
                              sizeof *workspace->places) ||

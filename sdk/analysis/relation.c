@@ -8,8 +8,10 @@
 
 #define PPM UINT64_C(1000000)
 
-/* Ordinary recordings stay below a few pieces a span; this is where windows within windows end. */
-#define PIECES_PER_SPAN UINT64_C(256)
+/* Ordinary recordings take a few steps a span; this is where windows within windows end, and what they may
+ * hold of memory. */
+#define STEPS_PER_SPAN UINT64_C(32)
+#define STEPS_MIN UINT64_C(65536) /* of small traces */
 
 static uint64_t later(uint64_t a, uint64_t b) {
     return a > b ? a : b;
@@ -31,10 +33,16 @@ uint64_t clew__relations_eps(const struct clew__relations *relations, uint32_t s
     return eps_of(&relations->options, node->end - node->start);
 }
 
+/* Whether a span may be waited for more than once. */
+static bool may_repeat(const struct clew__relations *relations) {
+    return relations->window_count > 0 ||
+           (relations->is_full && relations->options.scope == CLEW_SCOPE_TRACE);
+}
+
 uint64_t clew__relations_limit(const struct clew__relations *relations) {
-    if (!relations->window_count)
+    if (!may_repeat(relations))
         return UINT64_MAX;
-    return PIECES_PER_SPAN * ((uint64_t)relations->trace->node_count + relations->window_count + 1);
+    return STEPS_MIN + STEPS_PER_SPAN * ((uint64_t)relations->trace->node_count + relations->window_count);
 }
 
 static struct clew__relation relation_of(const struct clew__relations *relations,
@@ -61,7 +69,12 @@ static bool reserve_keys(struct clew__relations *relations, uint32_t count) {
                                sizeof *relations->keys);
 }
 
-/* The keys become spans by id. */
+/* Of a span, in keys. Roots come first. */
+static uint64_t parent_rank(uint32_t parent) {
+    return parent == CLEW_NO_SPAN ? 0 : (uint64_t)parent + 1;
+}
+
+/* The keys become spans by id, then by parent. */
 static bool index_ids(struct clew__relations *relations, uint32_t *count) {
     const struct clew_trace *trace = relations->trace;
     *count = 0;
@@ -69,30 +82,38 @@ static bool index_ids(struct clew__relations *relations, uint32_t *count) {
         return false;
     for (uint32_t i = 0; i < trace->node_count; i++)
         if (trace->nodes[i].record)
-            relations->keys[(*count)++] = (struct clew__sort_key){trace->nodes[i].record->id, i, i};
+            relations->keys[(*count)++] =
+                (struct clew__sort_key){trace->nodes[i].record->id, parent_rank(trace->nodes[i].parent), i};
     clew__sort_keys(relations->keys, relations->keys + *count, *count, NULL, NULL);
     return true;
 }
 
-/* A child of the waiter rather than another, and never the waiter itself. */
-static uint32_t find_target(const struct clew__relations *relations, uint32_t id_count, uint32_t waiter,
-                            uint64_t id) {
-    uint32_t low = 0, high = id_count, found = CLEW_NO_SPAN;
+/* The first key of the id, and of a parent of that rank or a higher one. */
+static uint32_t find_key(const struct clew__relations *relations, uint32_t count, uint64_t id,
+                         uint64_t rank) {
+    uint32_t low = 0, high = count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (relations->keys[middle].first < id)
+        const struct clew__sort_key *key = &relations->keys[middle];
+        if (key->first < id || (key->first == id && key->second < rank))
             low = middle + 1;
         else
             high = middle;
     }
-    for (; low < id_count && relations->keys[low].first == id; low++) {
-        uint32_t span = relations->keys[low].index;
-        if (relations->trace->nodes[span].parent == waiter)
-            return span;
-        if (span != waiter && found == CLEW_NO_SPAN)
-            found = span;
-    }
-    return found;
+    return low;
+}
+
+/* A child of the waiter rather than another, and never the waiter itself. */
+static uint32_t find_target(const struct clew__relations *relations, uint32_t count, uint32_t waiter,
+                            uint64_t id) {
+    const struct clew__sort_key *keys = relations->keys;
+    uint32_t at = find_key(relations, count, id, parent_rank(waiter));
+    if (at < count && keys[at].first == id && keys[at].second == parent_rank(waiter))
+        return keys[at].index;
+    at = find_key(relations, count, id, 0);
+    if (at < count && keys[at].index == waiter)
+        at++;
+    return at < count && keys[at].first == id ? keys[at].index : CLEW_NO_SPAN;
 }
 
 static uint64_t shifted(uint64_t time, int64_t skew) {
@@ -223,9 +244,34 @@ static bool find_windows(struct clew__relations *relations) {
     return true;
 }
 
+static bool find_reached(struct clew__relations *relations) {
+    const struct clew_trace *trace = relations->trace;
+    if (!clew__array_reserve(&relations->reached, &relations->reached_capacity, trace->node_count,
+                             sizeof *relations->reached))
+        return false;
+    for (uint32_t i = 0; i < trace->node_count; i++) {
+        const struct clew__node *node = &trace->nodes[i];
+        uint64_t reached = 0;
+        for (uint32_t at = node->first_child; at < node->first_child + node->child_count; at++) {
+            reached = later(reached, trace->nodes[trace->children[at]].end);
+            relations->reached[at] = reached;
+        }
+    }
+    relations->steps += trace->node_count;
+    return true;
+}
+
+static bool find_all_windows(struct clew__relations *relations, uint64_t wait_count) {
+    if (wait_count && relations->is_full)
+        return find_windows(relations);
+    relations->unused_waits = (uint32_t)wait_count;
+    return true;
+}
+
 bool clew__relations_find(struct clew__relations *relations, const struct clew_trace *trace,
-                          const clew_path_options *options, bool with_waits) {
+                          const clew_path_options *options, bool in_full) {
     relations->trace = trace;
+    relations->is_full = in_full;
     relations->options = (clew_path_options){0};
     if (options)
         clew__options_copy(&relations->options, sizeof relations->options, options, sizeof *options);
@@ -244,18 +290,14 @@ bool clew__relations_find(struct clew__relations *relations, const struct clew_t
     relations->steps += trace->node_count;
     relations->start = earlier(start, end);
     relations->end = end;
-    if (!wait_count)
-        return true;
-    if (with_waits)
-        return find_windows(relations);
-    relations->unused_waits = (uint32_t)wait_count;
-    return true;
+    return find_all_windows(relations, wait_count) && (!may_repeat(relations) || find_reached(relations));
 }
 
 void clew__relations_fini(struct clew__relations *relations) {
     clew_memory_release(relations->of);
     clew_memory_release(relations->windows);
     clew_memory_release(relations->keys);
+    clew_memory_release(relations->reached);
     *relations = (struct clew__relations){0};
 }
 
@@ -337,12 +379,30 @@ static bool trace_pieces(struct clew__relations *relations, struct clew__pieces 
                 return false;
             continue;
         }
+        if (!relations->is_full)
+            continue;
         const struct clew__node *parent = &trace->nodes[node->parent];
         if (!append(pieces, i, node->start, earlier(node->end, parent->start), 0) ||
             !append(pieces, i, later(node->start, parent->end), node->end, 0))
             return false;
     }
     return true;
+}
+
+/* The first child that may have run at the time or after it. */
+static uint32_t first_child(const struct clew__relations *relations, const struct clew__node *node,
+                            uint64_t time) {
+    uint32_t low = 0, high = node->child_count;
+    if (!may_repeat(relations))
+        return 0;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (relations->reached[node->first_child + middle] <= time)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
 bool clew__relations_pieces(struct clew__relations *relations, uint32_t span, uint64_t start, uint64_t end,
@@ -353,7 +413,7 @@ bool clew__relations_pieces(struct clew__relations *relations, uint32_t span, ui
     const struct clew__node *node = &trace->nodes[span];
     const uint32_t *children = &trace->children[node->first_child];
     bool is_waiter = relations->of[span].is_waiter;
-    for (uint32_t i = 0; i < node->child_count; i++) {
+    for (uint32_t i = first_child(relations, node, start); i < node->child_count; i++) {
         const struct clew__node *child = &trace->nodes[children[i]];
         const struct clew__relation *relation = &relations->of[children[i]];
         relations->steps++;

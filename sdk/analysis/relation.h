@@ -46,16 +46,20 @@ struct clew__relations {
     struct clew__relation *of;
     struct clew__window *windows; /* in order of waiter, then start; of one waiter disjoint */
     struct clew__sort_key *keys;  /* scratch */
+    uint64_t *reached;            /* by place in the trace's children, when spans may be waited for more than
+                                     once: the latest end of the siblings up to it */
     uint64_t start, end;          /* of the trace */
     uint64_t steps;
-    uint32_t capacity, window_count, window_capacity, key_capacity;
+    uint32_t capacity, window_count, window_capacity, key_capacity, reached_capacity;
     uint32_t unused_waits;
+    bool is_full;
 };
 
-/* Judges every span of the trace. `options` may be NULL. Without waits, recorded ones count as unused. False
- * when memory runs out. */
+/* Judges every span of the trace. `options` may be NULL. Not in full: each span is waited for at most once;
+ * recorded waits count as unused, and for the whole trace no child is waited for outside its parent's time.
+ * False when memory runs out. */
 bool clew__relations_find(struct clew__relations *relations, const struct clew_trace *trace,
-                          const clew_path_options *options, bool with_waits);
+                          const clew_path_options *options, bool in_full);
 void clew__relations_fini(struct clew__relations *relations);
 
 /* Appends what `span` may wait for between the two times; in order of start unless the span is a waiter or
@@ -67,7 +71,8 @@ bool clew__relations_pieces(struct clew__relations *relations, uint32_t span, ui
 /* How much children of the span may overlap and still count as one after the other. */
 uint64_t clew__relations_eps(const struct clew__relations *relations, uint32_t span);
 
-/* So much may be gathered before windows within windows have multiplied beyond measure. */
+/* So many steps may be taken before spans that are waited for more than once have multiplied beyond measure.
+ */
 uint64_t clew__relations_limit(const struct clew__relations *relations);
 
 #endif

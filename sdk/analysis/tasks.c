@@ -117,9 +117,9 @@ static bool add_roots(struct clew__tasks *tasks) {
 }
 
 static bool make(struct clew__tasks *tasks, const struct clew_trace *trace, const clew_path_options *options,
-                 bool with_waits) {
+                 bool in_full) {
     tasks->count = tasks->open_count = 0;
-    if (!clew__relations_find(&tasks->relations, trace, options, with_waits) ||
+    if (!clew__relations_find(&tasks->relations, trace, options, in_full) ||
         !clew__array_reserve(&tasks->is_open, &tasks->is_open_capacity, trace->node_count,
                              sizeof *tasks->is_open) ||
         !add_roots(tasks))

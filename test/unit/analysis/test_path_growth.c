@@ -274,3 +274,98 @@ Test(path_growth, windows_that_multiply_beyond_measure_are_passed_over) {
     free_shape(shape);
     CLEW_NO_LEAKS();
 }
+
+static void each_outlives_the_one_above(struct clew__node *nodes, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++)
+        set(nodes, i, i ? i - 1 : CLEW_NO_SPAN, count - i, (uint64_t)count + i + 1);
+}
+
+/* Each level's time before and after the one above is waited for with all levels below: n of n. */
+Test(path_growth, a_chain_that_outlives_itself_at_every_level_is_no_square_for_the_whole_trace) {
+    const uint32_t count = 20000;
+    const clew_path_options options = {.scope = CLEW_SCOPE_TRACE};
+    struct shape *shape = make_shape(each_outlives_the_one_above, count);
+    struct clew__path_workspace workspace = {0};
+    struct clew__tasks tasks = {0};
+    const clew_critical_path *path = clew__path_compute(&workspace, &shape->trace, &options);
+    cr_assert_not_null(path);
+    cr_expect_lt((double)path->steps, bound_of(count), "%llu steps", (unsigned long long)path->steps);
+    cr_expect_eq(path->confidence.total, 2 * (uint64_t)count - 1);
+    cr_assert(clew__tasks_make(&tasks, &shape->trace, &options));
+    cr_expect_lt((double)tasks.steps, bound_of(count), "%llu steps", (unsigned long long)tasks.steps);
+    clew__tasks_fini(&tasks);
+    clew__path_workspace_fini(&workspace);
+    free_shape(shape);
+    CLEW_NO_LEAKS();
+}
+
+/* Each span has a record of its own, and an id. */
+static struct shape *make_waiting_shape(shape_fill *fill, uint32_t count, uint32_t wait_count,
+                                        struct clew__record **records, struct clew__span_wait **waits) {
+    struct shape *shape = make_shape(fill, count);
+    *records = calloc(count, sizeof **records);
+    *waits = calloc(wait_count, sizeof **waits);
+    cr_assert(*records && *waits);
+    for (uint32_t i = 0; i < count; i++) {
+        (*records)[i].id = i + 1;
+        shape->trace.nodes[i].record = &(*records)[i];
+    }
+    shape->source.waits = *waits;
+    shape->source.wait_count = wait_count;
+    return shape;
+}
+
+Test(path_growth, a_worker_that_is_waited_for_a_thousand_times_has_a_thousand_children) {
+    enum { COUNT = 2002, WAITS = 1000 };
+    struct clew__record *records;
+    struct clew__span_wait *waits;
+    struct shape *shape = make_waiting_shape(one_after_the_other, COUNT, WAITS, &records, &waits);
+    struct clew__path_workspace workspace = {0};
+    for (uint32_t i = 2; i < COUNT; i++)
+        shape->trace.nodes[i].parent = 1;
+    set(shape->trace.nodes, 1, 0, 0, 2 * (uint64_t)COUNT);
+    memset(shape->trace.children, 0, COUNT * sizeof *shape->trace.children);
+    for (uint32_t i = 0; i < COUNT; i++)
+        shape->trace.nodes[i].child_count = 0;
+    link_children(&shape->trace);
+    for (uint32_t i = 0; i < WAITS; i++)
+        waits[i] = (struct clew__span_wait){.start = 1000 + 4 * (uint64_t)i, .duration = 3, .target_id = 2};
+    records[0].wait_count = WAITS;
+    const clew_critical_path *path = clew__path_compute(&workspace, &shape->trace, NULL);
+    cr_assert_not_null(path);
+    expect_covered(path, &shape->trace);
+    cr_expect_eq(path->confidence.unused_waits, 0);
+    cr_expect_eq(path->confidence.recorded, 3 * (uint64_t)WAITS);
+    cr_expect_lt(path->steps, 30 * (uint64_t)(COUNT + WAITS), "%llu steps", (unsigned long long)path->steps);
+    clew__path_workspace_fini(&workspace);
+    free(records);
+    free(waits);
+    free_shape(shape);
+    CLEW_NO_LEAKS();
+}
+
+/* Looking for a child among them one by one would take as many looks for each: hours. */
+Test(path_growth, spans_that_all_have_one_id_and_wait_for_it_are_not_looked_through_one_by_one,
+     .timeout = 60) {
+    const uint32_t count = 300000;
+    struct clew__record *records;
+    struct clew__span_wait *waits;
+    struct shape *shape = make_waiting_shape(one_after_the_other, count, count, &records, &waits);
+    for (uint32_t i = 0; i < count; i++) {
+        records[i].id = 7;
+        records[i].first_wait = i;
+        records[i].wait_count = 1;
+        waits[i] = (struct clew__span_wait){.target_id = 7};
+    }
+    clew_critical_path *path = clew_critical_path_new(&shape->trace, NULL);
+    cr_assert_not_null(path);
+    expect_covered(path, &shape->trace);
+    cr_expect_eq(path->confidence.unused_waits, 0);
+    cr_expect(path->spans[1].recorded);
+    cr_expect_not(path->spans[2].recorded);
+    clew_critical_path_free(path);
+    free(records);
+    free(waits);
+    free_shape(shape);
+    CLEW_NO_LEAKS();
+}

@@ -35,7 +35,7 @@ typedef enum clew_path_scope {
     CLEW_SCOPE_ROOT = 0, /**< each root: why did its caller wait so long */
     CLEW_SCOPE_TRACE,    /**< the whole trace, asynchronous work included: why did all of it take this long.
                             Waits for every root, asynchronous child, and what of a child lies outside its
-                            parent's time */
+                            parent's time; not for the last where that multiplies beyond all measure */
 } clew_path_scope;
 
 /** Options; all zero is the default. */
