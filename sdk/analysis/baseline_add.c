@@ -7,18 +7,25 @@
 #include "sdk/analysis/arena.h"
 #include "sdk/analysis/arrange.h"
 #include "sdk/analysis/callee.h"
+#include "sdk/analysis/grow.h"
 #include "sdk/analysis/keys.h"
 #include "sdk/analysis/sort.h"
 
 #include <clew/analysis/errors.h>
 #include <clew/extend.h>
 
-/* What one span or segment adds to one row of one request. */
+/* What a span adds to one row of one request. */
 struct entry {
-    uint32_t row;
-    uint32_t calls, errors;
-    bool is_part; /* of the request's time */
+    uint32_t request, row;
     uint64_t value;
+    bool is_call, is_error;
+    bool is_part; /* of the request's time */
+};
+
+/* Of a span on the path of its own request. */
+struct own {
+    uint64_t self, gap;
+    uint32_t callee; /* of the gap */
 };
 
 struct adding {
@@ -31,12 +38,13 @@ struct adding {
     uint32_t *request_of; /* of a span, or CLEW_NO_SPAN */
     uint32_t *contexts;   /* of a span: its row */
     uint64_t *chains;     /* of a span: a hash of its names and of those above it */
+    struct own *own;      /* of a span */
     uint32_t *roots;      /* of a request: its row */
     uint32_t *shapes;
     struct entry *entries;
+    uint32_t entry_count, entry_capacity;
     struct clew__sort_key *keys; /* of entries by request and row; then as many to spare */
     uint32_t *sums;              /* of a group's first key */
-    uint32_t entry_count, entry_capacity;
 };
 
 /* ---- hashes that are the same everywhere ---- */
@@ -89,7 +97,7 @@ static bool place_shapes(struct adding *adding) {
             keys[count++] =
                 (struct clew__sort_key){.first = adding->request_of[i], .second = adding->chains[i]};
     }
-    clew__sort_keys(keys, keys + adding->entry_capacity, count, NULL, NULL);
+    clew__sort_keys(keys, keys + adding->entry_count, count, NULL, NULL);
     for (uint32_t request = 0, at = 0; request < adding->path->root_count; request++) {
         uint64_t hash = HASH_START, before = 0;
         for (; at < count && keys[at].first == request; before = keys[at++].second) {
@@ -120,19 +128,17 @@ static bool place_roots(struct adding *adding) {
 
 /* ---- entries ---- */
 
-/* Room is there: entries were counted before. */
-static bool enter(struct adding *adding, uint32_t request, const struct clew__row_texts *texts,
-                  struct entry entry, uint32_t *row) {
-    uint32_t index = adding->entry_count;
-    if (!clew__baseline_place(adding->baseline, adding->roots[request], texts, &entry.row))
+static bool enter_row(struct adding *adding, const struct entry *entry) {
+    if (!clew__array_reserve(&adding->entries, &adding->entry_capacity, (uint64_t)adding->entry_count + 1,
+                             sizeof *adding->entries))
         return false;
-    adding->entries[index] = entry;
-    adding->keys[index] =
-        (struct clew__sort_key){.first = (uint64_t)request << 32 | entry.row, .index = index};
-    adding->entry_count++;
-    if (row)
-        *row = entry.row;
+    adding->entries[adding->entry_count++] = *entry;
     return true;
+}
+
+static bool enter(struct adding *adding, const struct clew__row_texts *texts, struct entry *entry) {
+    return clew__baseline_place(adding->baseline, adding->roots[entry->request], texts, &entry->row) &&
+           enter_row(adding, entry);
 }
 
 /* The other side of a call and what was asked of it. */
@@ -153,11 +159,12 @@ static bool enter_call(struct adding *adding, uint32_t request, clew_comparison_
                        uint32_t callee) {
     struct clew__row_texts texts = edge_texts(adding, kind, caller, callee);
     uint32_t measured = kind == CLEW_COMPARISON_EDGE_CLIENT ? caller : callee;
-    struct entry entry = {.calls = 1, .value = adding->path->spans[measured].duration};
+    struct entry entry = {
+        .request = request, .is_call = true, .value = adding->path->spans[measured].duration};
     clew_trace_span span;
     clew_trace_span_at(adding->trace, measured, &span);
-    entry.errors = clew_trace_span_has_failed(&span);
-    return enter(adding, request, &texts, entry, NULL);
+    entry.is_error = clew_trace_span_has_failed(&span);
+    return enter(adding, &texts, &entry);
 }
 
 /* Of a caller that is no client the duration is not that of the call. */
@@ -171,64 +178,84 @@ static bool enter_calls(struct adding *adding, uint32_t request, uint32_t at, cl
     return callee == CLEW_NO_SPAN || enter_call(adding, request, CLEW_COMPARISON_EDGE_SERVER, at, callee);
 }
 
-static bool enter_span(struct adding *adding, uint32_t at) {
+static bool enter_part(struct adding *adding, uint32_t request, const struct clew__row_texts *texts,
+                       uint64_t nano) {
+    struct entry entry = {.request = request, .is_part = true, .value = nano};
+    return nano == 0 || enter(adding, texts, &entry);
+}
+
+static bool enter_node(struct adding *adding, uint32_t at, const clew_trace_span *span) {
+    const struct own *own = &adding->own[at];
     uint32_t request = adding->request_of[at];
+    struct clew__row_texts texts = {.kind = CLEW_COMPARISON_NODE, .a = span->service, .b = span->operation};
+    struct entry entry = {.request = request, .is_part = true, .is_call = true, .value = own->self};
+    entry.is_error = clew_trace_span_has_failed(span);
+    if (!enter(adding, &texts, &entry))
+        return false;
+    if (own->gap > 0) {
+        texts = edge_texts(adding, CLEW_COMPARISON_EDGE_GAP, at, own->callee);
+        if (!enter_part(adding, request, &texts, own->gap))
+            return false;
+    }
+    return enter_calls(adding, request, at, span->kind);
+}
+
+static bool enter_span(struct adding *adding, uint32_t at) {
+    static const struct clew__row_texts missing = {.kind = CLEW_COMPARISON_MISSING};
+    const struct own *own = &adding->own[at];
     struct clew__row_texts texts = {.kind = CLEW_COMPARISON_CONTEXT, .number = CLEW__NO_ROW};
-    struct entry entry = {.calls = 1};
+    struct entry entry = {.request = adding->request_of[at], .is_call = true, .value = own->self + own->gap};
     clew_trace_span span;
     adding->contexts[at] = CLEW__NO_ROW;
-    if (request == CLEW_NO_SPAN)
+    if (entry.request == CLEW_NO_SPAN)
         return true;
     clew_trace_span_at(adding->trace, at, &span);
-    entry.errors = clew_trace_span_has_failed(&span);
+    entry.is_error = clew_trace_span_has_failed(&span);
     texts.a = span.service;
     texts.b = span.operation;
     if (span.parent < adding->path->span_count)
         texts.number = adding->contexts[span.parent];
-    if (!enter(adding, request, &texts, entry, &adding->contexts[at]))
+    if (!enter(adding, &texts, &entry))
         return false;
-    if (span.is_phantom)
-        return true;
-    texts.kind = CLEW_COMPARISON_NODE;
-    texts.number = 0;
-    return enter(adding, request, &texts, entry, NULL) && enter_calls(adding, request, at, span.kind);
+    adding->contexts[at] = entry.row;
+    return span.is_phantom ? enter_part(adding, entry.request, &missing, own->self)
+                           : enter_node(adding, at, &span);
 }
 
-static struct clew__row_texts segment_texts(const struct adding *adding, const clew_path_segment *segment) {
+/* A recorded wait brings segments of spans of another request, which have no context in this one; and there
+ * are times when nothing runs. */
+static bool enter_foreign(struct adding *adding, uint32_t request, const clew_path_segment *segment) {
     struct clew__row_texts texts = {.kind = CLEW_COMPARISON_IDLE};
     clew_trace_span span;
-    if (!clew_trace_span_at(adding->trace, segment->span, &span))
-        return texts;
-    if (segment->kind == CLEW_SEGMENT_EDGE_GAP)
-        return edge_texts(adding, CLEW_COMPARISON_EDGE_GAP, segment->span, segment->callee);
-    texts.kind = segment->kind == CLEW_SEGMENT_MISSING ? CLEW_COMPARISON_MISSING : CLEW_COMPARISON_NODE;
-    texts.a = span.service;
-    texts.b = span.operation;
-    return texts;
+    if (segment->kind == CLEW_SEGMENT_MISSING) {
+        texts.kind = CLEW_COMPARISON_MISSING;
+    } else if (segment->kind == CLEW_SEGMENT_EDGE_GAP) {
+        texts = edge_texts(adding, CLEW_COMPARISON_EDGE_GAP, segment->span, segment->callee);
+    } else if (clew_trace_span_at(adding->trace, segment->span, &span)) {
+        texts =
+            (struct clew__row_texts){.kind = CLEW_COMPARISON_NODE, .a = span.service, .b = span.operation};
+    }
+    return enter_part(adding, request, &texts, segment->end_unix_nano - segment->start_unix_nano);
 }
 
-/* A recorded wait brings segments of spans of another request: those have no context in this one. */
+static void take_own(struct own *own, const clew_path_segment *segment) {
+    uint64_t nano = segment->end_unix_nano - segment->start_unix_nano;
+    if (segment->kind != CLEW_SEGMENT_EDGE_GAP) {
+        own->self += nano;
+        return;
+    }
+    own->gap += nano;
+    own->callee = segment->callee;
+}
+
 static bool enter_segment(struct adding *adding, uint32_t request, const clew_path_segment *segment) {
-    struct clew__row_texts texts = segment_texts(adding, segment);
-    struct entry entry = {.is_part = true, .value = segment->end_unix_nano - segment->start_unix_nano};
-    if (!enter(adding, request, &texts, entry, NULL))
-        return false;
     if (segment->span >= adding->path->span_count || adding->request_of[segment->span] != request)
-        return true;
-    entry.is_part = false;
-    entry.row = adding->contexts[segment->span];
-    adding->entries[adding->entry_count] = entry;
-    adding->keys[adding->entry_count] =
-        (struct clew__sort_key){.first = (uint64_t)request << 32 | entry.row, .index = adding->entry_count};
-    adding->entry_count++;
+        return enter_foreign(adding, request, segment);
+    take_own(&adding->own[segment->span], segment);
     return true;
 }
 
 static bool enter_all(struct adding *adding) {
-    for (uint32_t i = 0; i < adding->ordered; i++) {
-        if (!enter_span(adding, adding->order[i]))
-            return false;
-    }
     for (uint32_t i = 0; i < adding->path->root_count; i++) {
         const clew_path_root *root = &adding->path->roots[i];
         for (uint32_t j = 0; j < root->segment_count; j++) {
@@ -236,7 +263,28 @@ static bool enter_all(struct adding *adding) {
                 return false;
         }
     }
+    for (uint32_t i = 0; i < adding->ordered; i++) {
+        if (!enter_span(adding, adding->order[i]))
+            return false;
+    }
     return true;
+}
+
+/* Every span of a request has an entry, so there is room for the spans, too. */
+static bool make_keys(struct adding *adding) {
+    size_t count = adding->entry_count;
+    adding->keys = (struct clew__sort_key *)clew_memory_allocate((2 * count + 1) * sizeof *adding->keys);
+    adding->sums = (uint32_t *)clew_memory_allocate((count + 1) * sizeof *adding->sums);
+    return adding->keys && adding->sums;
+}
+
+static void sort_entries(struct adding *adding) {
+    for (uint32_t i = 0; i < adding->entry_count; i++) {
+        const struct entry *entry = &adding->entries[i];
+        adding->keys[i] =
+            (struct clew__sort_key){.first = (uint64_t)entry->request << 32 | entry->row, .index = i};
+    }
+    clew__sort_keys(adding->keys, adding->keys + adding->entry_count, adding->entry_count, NULL, NULL);
 }
 
 /* ---- groups: entries of one request and row ---- */
@@ -295,9 +343,9 @@ static void count_group(struct adding *adding, uint32_t begin, uint32_t end) {
     }
     for (uint32_t i = begin; i < end; i++) {
         const struct entry *entry = &adding->entries[adding->keys[i].index];
-        calls += entry->calls;
+        calls += entry->is_call;
         nano += entry->value;
-        count(&row->errors, entry->errors);
+        count(&row->errors, entry->is_error);
         if (!is_of_request)
             keep_value(baseline, row, entry->value);
     }
@@ -350,35 +398,35 @@ static bool fits(const struct clew_baseline *baseline, const clew_critical_path 
            baseline->requests + path->root_count <= CLEW__BASELINE_REQUESTS_MAX;
 }
 
-/* A span is in four rows at most, a segment in two. */
 static bool begin_adding(struct adding *adding) {
-    enum { ROWS_OF_SPAN = 4, ROWS_OF_SEGMENT = 2 };
     struct clew__arena *arena = &adding->arena;
     size_t spans = adding->path->span_count, requests = adding->path->root_count;
-    uint64_t entries = spans * ROWS_OF_SPAN + (uint64_t)adding->path->segment_count * ROWS_OF_SEGMENT;
-    if (entries > UINT32_MAX / 2)
-        return false;
-    adding->entry_capacity = (uint32_t)entries;
     adding->order = clew__trace_order(adding->trace, &adding->ordered);
     adding->request_of = (uint32_t *)clew__arena_take(arena, spans, sizeof *adding->request_of);
     adding->contexts = (uint32_t *)clew__arena_take(arena, spans, sizeof *adding->contexts);
     adding->chains = (uint64_t *)clew__arena_take(arena, spans, sizeof *adding->chains);
+    adding->own = (struct own *)clew__arena_take(arena, spans, sizeof *adding->own);
     adding->roots = (uint32_t *)clew__arena_take(arena, requests, sizeof *adding->roots);
     adding->shapes = (uint32_t *)clew__arena_take(arena, requests, sizeof *adding->shapes);
-    adding->entries = (struct entry *)clew__arena_take(arena, entries, sizeof *adding->entries);
-    adding->keys = (struct clew__sort_key *)clew__arena_take(arena, entries * 2, sizeof *adding->keys);
-    adding->sums = (uint32_t *)clew__arena_take(arena, entries, sizeof *adding->sums);
-    return adding->order && adding->request_of && adding->contexts && adding->chains && adding->roots &&
-           adding->shapes && adding->entries && adding->keys && adding->sums &&
+    return adding->order && adding->request_of && adding->contexts && adding->chains && adding->own &&
+           adding->roots && adding->shapes &&
            clew__relations_find(&adding->baseline->relations, adding->trace, NULL, false);
 }
 
 static bool place_all(struct adding *adding) {
     find_requests(adding);
-    if (!place_roots(adding) || !place_shapes(adding) || !enter_all(adding))
+    if (!place_roots(adding) || !enter_all(adding) || !make_keys(adding) || !place_shapes(adding))
         return false;
-    clew__sort_keys(adding->keys, adding->keys + adding->entry_capacity, adding->entry_count, NULL, NULL);
+    sort_entries(adding);
     return place_sums(adding);
+}
+
+static void end_adding(struct adding *adding) {
+    clew_memory_release(adding->order);
+    clew_memory_release(adding->entries);
+    clew_memory_release(adding->keys);
+    clew_memory_release(adding->sums);
+    clew__arena_fini(&adding->arena);
 }
 
 int clew_baseline_add(clew_baseline *baseline, const clew_trace *trace, const clew_critical_path *path) {
@@ -394,7 +442,6 @@ int clew_baseline_add(clew_baseline *baseline, const clew_trace *trace, const cl
         result = baseline->lost == lost ? CLEW_OK : CLEW_ENOMEM;
     }
     count(&baseline->dropped, baseline->traces == traces);
-    clew_memory_release(adding.order);
-    clew__arena_fini(&adding.arena);
+    end_adding(&adding);
     return result;
 }

@@ -1,5 +1,5 @@
 /* Baselines and what is found between two of them. */
-#include "sdk/analysis/names.h"
+#include "sdk/analysis/baseline.h"
 #include "test/support.h"
 #include "test/unit/analysis/analysed.h"
 #include "test/unit/analysis/explained.h"
@@ -11,13 +11,14 @@
 /* ---- simulated traffic: a shop that asks its stock, which asks a database ---- */
 
 struct traffic {
-    double database;  /* the database's time, times this */
-    double gap;       /* the way to the stock, likewise */
-    double failing;   /* share of answers of the stock that fail */
-    double cached;    /* share of requests that do not ask the stock */
-    uint32_t selects; /* calls of the database in a request */
-    double bursts;    /* share of requests with ten more of them */
-    bool has_audit;   /* a call that is not there otherwise */
+    double database;      /* the database's time, times this */
+    double gap;           /* the way to the stock, likewise */
+    double failing;       /* share of answers of the stock that fail */
+    double cached;        /* share of requests that do not ask the stock */
+    uint32_t selects;     /* calls of the database in a request */
+    double bursts;        /* share of requests with ten more of them */
+    bool has_audit;       /* a call that is not there otherwise */
+    bool has_stock_audit; /* the same, of requests that ask the stock alone */
     uint64_t start;
 };
 
@@ -72,9 +73,10 @@ static void add_request(clew_baseline *baseline, struct random *random, const st
     struct request request = {.now = traffic->start + number * 1000 * MS};
     struct build_span *root = add_span(&request, NULL, "shop", "POST /order", CLEW_SERVER);
     request.now += around(random, 10e6);
-    if (random_unit(random) >= traffic->cached)
+    bool asks = random_unit(random) >= traffic->cached;
+    if (asks)
         ask_stock(&request, random, traffic);
-    if (traffic->has_audit) {
+    if (traffic->has_audit || (asks && traffic->has_stock_audit)) {
         struct build_span *audit = add_span(&request, "1", "shop", "audit", CLEW_INTERNAL);
         request.now += around(random, 15e6);
         audit->end = request.now;
@@ -213,6 +215,8 @@ Test(baseline, sees_that_something_is_called_more_often) {
     cr_assert_not_null(row);
     cr_expect(row->verdicts & 1u << CLEW_VERDICT_TRAFFIC);
     cr_expect_float_eq(row->call_ratio.value, 3, 1e-9);
+    /* How often is no matter of the shape. */
+    cr_expect_eq(comparison->explanations[0].shapes_common, 1);
     cr_expect_eq(verdict_on(comparison, CLEW_COMPARISON_NODE, "GET /stock"), CLEW_VERDICT_SAME);
     clew_comparison_free(comparison);
 }
@@ -259,11 +263,48 @@ Test(baseline, tells_a_change_of_what_is_asked_from_one_of_how_long_it_takes) {
     clew_baseline_free(after);
 }
 
-/* The context of a row as text, the root first. */
+/* A shape that took the place of another is compared with that, not with what all requests do. */
+Test(baseline, compares_new_shapes_with_those_that_are_gone) {
+    struct traffic half = usual, audited = usual;
+    half.cached = audited.cached = 0.5;
+    audited.has_stock_audit = true;
+    clew_baseline *before = simulate(1, 2000, &half), *after = simulate(2, 2000, &audited);
+    clew_comparison *comparison = compare(before, after);
+    const clew_explanation *explanation = &comparison->explanations[0];
+    check_explanations(comparison);
+    cr_expect_eq(explanation->shapes_common, 1);
+    cr_expect(text_is(explanation->contributions[0].operation, "audit"));
+    for (uint32_t i = 1; i < explanation->contribution_count; i++)
+        cr_expect_lt(llabs(explanation->contributions[i].nano), (int64_t)MS, "%u", i);
+    clew_comparison_free(comparison);
+    clew_baseline_free(before);
+    clew_baseline_free(after);
+}
+
+/* What takes as long as ever, but in more requests: a request without it has none of it. */
+Test(baseline, counts_requests_without_something_as_none_of_it) {
+    struct traffic warm = usual, cold = usual;
+    warm.cached = 0.7;
+    cold.cached = 0.2;
+    clew_baseline *before = simulate(1, 500, &warm), *after = simulate(2, 500, &cold);
+    clew_comparison *comparison = compare(before, after);
+    const clew_comparison_row *row = find_row(comparison, CLEW_COMPARISON_NODE, "SELECT");
+    cr_assert_not_null(row);
+    cr_expect_neq(row->verdicts & 1u << CLEW_VERDICT_REGRESSION, 0);
+    cr_expect_eq(row->before.values, 500);
+    cr_expect_eq(row->before.p50, 0);
+    cr_expect_float_eq(row->delta, 0.5, 0.1);
+    cr_expect_eq(verdict_on(comparison, CLEW_COMPARISON_EDGE_SERVER, "GET /stock"), CLEW_VERDICT_TRAFFIC);
+    clew_comparison_free(comparison);
+    clew_baseline_free(before);
+    clew_baseline_free(after);
+}
+
 Test(baseline, says_from_where_a_context_is_called) {
     struct traffic slower = usual;
     slower.database = 1.5;
     clew_comparison *comparison = compare_with(&slower);
+    /* Innermost first. */
     const clew_comparison_row *row = find_row(comparison, CLEW_COMPARISON_CONTEXT, "SELECT");
     static const char *const expected[] = {"SELECT", "GET /stock", "GET", "POST /order"};
     cr_assert_not_null(row);
@@ -421,6 +462,27 @@ static uint32_t check_nodes(const struct set *before, const struct set *after) {
     return checked;
 }
 
+/* The times of a shape's rows make its time, those of shapes their root's. */
+static void check_consistent(const clew_baseline *baseline) {
+    uint64_t *nano = calloc(baseline->shapes.count + baseline->rows.count + 1, 2 * sizeof *nano);
+    uint64_t *of_root = nano + baseline->shapes.count, *requests = of_root + baseline->rows.count;
+    for (uint32_t i = 0; i < baseline->sums.count; i++)
+        nano[clew__shape_sum_at(baseline, i)->shape] += clew__shape_sum_at(baseline, i)->nano;
+    for (uint32_t i = 0; i < baseline->shapes.count; i++) {
+        const struct clew__shape *shape = clew__shape_at(baseline, i);
+        cr_assert_eq(nano[i], shape->nano);
+        of_root[shape->root] += shape->nano;
+        requests[shape->root] += shape->requests;
+    }
+    for (uint32_t i = 0; i < baseline->rows.count; i++) {
+        const struct clew__row *row = clew__row_at(baseline, i);
+        bool is_root = row->key.kind == CLEW_COMPARISON_ROOT;
+        cr_assert_eq(of_root[i], is_root ? row->nano : 0);
+        cr_assert_eq(requests[i], is_root ? row->calls : 0);
+    }
+    free(nano);
+}
+
 /* 10 000 traces. */
 Test(baseline, explains_every_shift_exactly) {
     uint32_t explained = 0, checked = 0;
@@ -438,6 +500,7 @@ Test(baseline, explains_every_shift_exactly) {
             clew_comparison_free(comparison);
         }
         checked += check_nodes(&before, &after);
+        check_consistent(before.baseline);
         free_set(&before);
         free_set(&after);
     }
@@ -525,7 +588,7 @@ Test(baseline, comes_back_from_its_bytes) {
 }
 
 Test(baseline, refuses_bytes_that_are_cut_or_contradict_themselves) {
-    clew_baseline *baseline = simulate(1, 40, &usual), *again;
+    clew_baseline *baseline = simulate(1, 20, &usual), *again;
     struct bytes bytes = encode(baseline);
     uint32_t accepted = 0;
     for (size_t size = 0; size < bytes.size; size++) {
@@ -541,11 +604,10 @@ Test(baseline, refuses_bytes_that_are_cut_or_contradict_themselves) {
             if (result != CLEW_OK)
                 continue;
             accepted++;
-            if (accepted % 64 == 0) {
-                clew_comparison *comparison = compare(baseline, again);
-                check_explanations(comparison);
-                clew_comparison_free(comparison);
-            }
+            check_consistent(again);
+            clew_comparison *comparison = compare(baseline, again);
+            check_explanations(comparison);
+            clew_comparison_free(comparison);
             clew_baseline_free(again);
         }
         bytes.data[at] = kept;
@@ -599,6 +661,90 @@ Test(baseline, keeps_sums_exact_beyond_its_limits) {
     CLEW_NO_LEAKS();
 }
 
+/* What one side put into `(other)` is not new when the other side has it. */
+Test(baseline, calls_nothing_new_that_may_have_been_beyond_a_limit) {
+    clew_baseline_options tight = {.struct_size = sizeof tight, .key_limit = 4};
+    clew_baseline *before = clew_baseline_new(&tight), *after = simulate(2, 100, &usual);
+    struct random random = {1};
+    for (uint32_t i = 0; i < 100; i++)
+        add_request(before, &random, &usual, i);
+    clew_comparison *comparison = compare(before, after);
+    cr_expect_eq(comparison->verdicts & (1u << CLEW_VERDICT_NEW | 1u << CLEW_VERDICT_GONE), 0);
+    check_explanations(comparison);
+    clew_comparison_free(comparison);
+    clew_baseline_free(before);
+    clew_baseline_free(after);
+}
+
+/* The time of whole traces: what waits for nobody, and when nothing ran. */
+Test(baseline, takes_whole_traces) {
+    static const struct build_span spans[] = {
+        {.id = "1", .start = 100 * MS, .end = 110 * MS, .service = "a", .operation = "send"},
+        {.id = "2", .parent = "1", .start = 130 * MS, .end = 150 * MS, .service = "b", .operation = "take"},
+    };
+    static const clew_path_options whole = {.struct_size = sizeof whole, .scope = CLEW_SCOPE_TRACE};
+    struct build_span slower[] = {spans[0], spans[1]};
+    struct build_span *const both[] = {(struct build_span *)(uintptr_t)spans, slower};
+    clew_baseline *baselines[2];
+    slower[1].start = 135 * MS;
+    slower[1].end = 157 * MS;
+    for (size_t i = 0; i < 2; i++) {
+        struct built built = build_trace(both[i], COUNT(spans), NULL);
+        clew_critical_path *path = clew_critical_path_new(built.trace, &whole);
+        baselines[i] = clew_baseline_new(NULL);
+        cr_assert_eq(clew_baseline_add(baselines[i], built.trace, path), CLEW_OK);
+        clew_critical_path_free(path);
+        build_free(&built);
+    }
+    clew_comparison *comparison = compare(baselines[0], baselines[1]);
+    check_explanations(comparison);
+    cr_assert_eq(comparison->explanation_count, 1);
+    const clew_explanation *explanation = &comparison->explanations[0];
+    cr_expect_eq(comparison->rows[0].service.size, 0);
+    cr_expect_eq(explanation->nano, (int64_t)(7 * MS));
+    cr_assert_eq(explanation->contribution_count, 2);
+    cr_expect_eq(explanation->contributions[0].kind, CLEW_COMPARISON_IDLE);
+    cr_expect_eq(explanation->contributions[0].nano, (int64_t)(5 * MS));
+    cr_expect(text_is(explanation->contributions[1].operation, "take"));
+    clew_comparison_free(comparison);
+    clew_baseline_free(baselines[0]);
+    clew_baseline_free(baselines[1]);
+}
+
+/* Recorded waits bring spans of one request into another's path. */
+Test(baseline, charges_a_wait_for_another_request_to_the_one_that_waits) {
+    static const struct build_span spans[] = {
+        {.id = "1",
+         .start = 100,
+         .end = 200,
+         .service = "a",
+         .operation = "reader",
+         .waits = {{.target = "3", .start = 120, .duration = 50}}},
+        {.id = "2", .start = 90, .end = 300, .service = "b", .operation = "writer"},
+        {.id = "3", .parent = "2", .start = 95, .end = 180, .service = "b", .operation = "write"},
+    };
+    struct analysed analysed = analyse(spans, COUNT(spans));
+    clew_baseline *before = clew_baseline_new(NULL), *after = clew_baseline_new(NULL), *again;
+    cr_assert_eq(clew_baseline_add(before, analysed.built.trace, analysed.path), CLEW_OK);
+    analysed_free(&analysed);
+    analysed = analyse(spans, 1);
+    cr_assert_eq(clew_baseline_add(after, analysed.built.trace, analysed.path), CLEW_OK);
+    struct bytes bytes = encode(before);
+    cr_assert_eq(clew_baseline_decode(bytes.data, bytes.size, &again), CLEW_OK);
+    clew_comparison *comparison = compare(again, after);
+    check_explanations(comparison);
+    cr_assert_eq(comparison->explanation_count, 1);
+    cr_assert_eq(comparison->explanations[0].contribution_count, 2);
+    cr_expect_eq(llabs(comparison->explanations[0].contributions[0].nano), 50);
+    cr_expect_eq(llabs(comparison->explanations[0].contributions[1].nano), 50);
+    clew_comparison_free(comparison);
+    clew_memory_release(bytes.data);
+    clew_baseline_free(before);
+    clew_baseline_free(after);
+    clew_baseline_free(again);
+    analysed_free(&analysed);
+}
+
 Test(baseline, refuses_requests_of_more_than_a_century) {
     static const struct build_span long_ago[] = {{.id = "1", .start = 1, .end = UINT64_MAX, .service = "a"}};
     struct analysed analysed = analyse(long_ago, 1);
@@ -646,7 +792,9 @@ Test(baseline, takes_a_trace_of_any_depth) {
 }
 
 Test(baseline, leaves_errno_alone) {
-    clew_baseline *before = simulate(1, 100, &usual), *after = simulate(2, 100, &usual);
+    struct traffic slower = usual;
+    slower.database = 100; /* so sure that its p is no number any more: ERANGE */
+    clew_baseline *before = simulate(1, 1500, &usual), *after = simulate(2, 1500, &slower);
     errno = E2BIG;
     clew_comparison *comparison = compare(before, after);
     cr_expect_eq(errno, E2BIG);
