@@ -64,10 +64,14 @@ static void put_change(struct clew__table *table, int64_t nano) {
 static void causes_table(struct clew__writer *out, const struct clew__style *style,
                          struct clew__palette *palette, const clew_diff *diff, uint32_t limit) {
     static const struct clew__column columns[] = {
-        {.title = "change", .is_right = true},       {.title = "before", .is_right = true},
-        {.title = "after", .is_right = true},        {.title = "calls before", .is_right = true},
-        {.title = "calls after", .is_right = true},  {.title = "service", .is_flexible = true},
-        {.title = "operation", .is_flexible = true}, {.title = ""},
+        {.title = "change", .is_right = true},
+        {.title = "before", .is_right = true},
+        {.title = "after", .is_right = true},
+        {.title = "calls before", .is_right = true, .is_minor = true},
+        {.title = "calls after", .is_right = true, .is_minor = true},
+        {.title = "service", .is_flexible = true},
+        {.title = "operation", .is_flexible = true},
+        {.title = ""},
     };
     struct clew__table table = clew__table_begin(columns, sizeof columns / sizeof columns[0]);
     for (size_t i = 0; i < clew__rows_shown(diff->cause_count, limit); i++) {

@@ -26,7 +26,7 @@ static void types_table(struct clew__writer *out, const struct clew__style *styl
         {.title = "failed", .is_right = true},
         {.title = "errors", .is_right = true},
         {.title = "handled", .is_right = true},
-        {.title = "time lost", .is_right = true},
+        {.title = "time lost", .is_right = true, .is_minor = true},
         {.title = "service", .is_flexible = true},
         {.title = "operation", .is_flexible = true},
         {.title = "type", .is_flexible = true},
@@ -55,10 +55,14 @@ static void types_table(struct clew__writer *out, const struct clew__style *styl
 static void retries_table(struct clew__writer *out, const struct clew__style *style,
                           struct clew__palette *palette, const clew_errors_view *view, uint32_t limit) {
     static const struct clew__column columns[] = {
-        {.title = "retries", .is_right = true},      {.title = "attempts", .is_right = true},
-        {.title = "succeeded", .is_right = true},    {.title = "time wasted", .is_right = true},
-        {.title = "waited", .is_right = true},       {.title = "service", .is_flexible = true},
-        {.title = "operation", .is_flexible = true}, {.title = "example"},
+        {.title = "retries", .is_right = true},
+        {.title = "attempts", .is_right = true},
+        {.title = "succeeded", .is_right = true},
+        {.title = "time wasted", .is_right = true},
+        {.title = "waited", .is_right = true, .is_minor = true},
+        {.title = "service", .is_flexible = true},
+        {.title = "operation", .is_flexible = true},
+        {.title = "example"},
     };
     struct clew__table table = clew__table_begin(columns, sizeof columns / sizeof columns[0]);
     for (size_t i = 0; i < clew__rows_shown(view->retry_count, limit); i++) {

@@ -32,12 +32,12 @@ static void edges_table(struct clew__writer *out, const struct clew__style *styl
         {.title = "server", .is_flexible = true},
         {.title = "type"},
         {.title = "calls", .is_right = true},
-        {.title = "rate", .is_right = true},
+        {.title = "rate", .is_right = true, .is_minor = true},
         {.title = "errors", .is_right = true},
         {.title = "p50", .is_right = true},
         {.title = "p95", .is_right = true},
-        {.title = "p99", .is_right = true},
-        {.title = "gap p95", .is_right = true},
+        {.title = "p99", .is_right = true, .is_minor = true},
+        {.title = "gap p95", .is_right = true, .is_minor = true},
         {.title = "on path", .is_right = true},
     };
     struct clew__table table = clew__table_begin(columns, sizeof columns / sizeof columns[0]);
@@ -63,9 +63,12 @@ static void edges_table(struct clew__writer *out, const struct clew__style *styl
 static void nodes_table(struct clew__writer *out, const struct clew__style *style,
                         struct clew__palette *palette, const clew_map_report *map, uint32_t limit) {
     static const struct clew__column columns[] = {
-        {.title = "service", .is_flexible = true}, {.title = "calls", .is_right = true},
-        {.title = "rate", .is_right = true},       {.title = "errors", .is_right = true},
-        {.title = "self", .is_right = true},       {.title = "critical", .is_right = true},
+        {.title = "service", .is_flexible = true},
+        {.title = "calls", .is_right = true},
+        {.title = "rate", .is_right = true, .is_minor = true},
+        {.title = "errors", .is_right = true},
+        {.title = "self", .is_right = true},
+        {.title = "critical", .is_right = true},
         {.title = "share", .is_right = true},
     };
     struct clew__table table = clew__table_begin(columns, sizeof columns / sizeof columns[0]);

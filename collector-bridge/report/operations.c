@@ -56,10 +56,10 @@ static void put_numbers(struct clew__table *table, const struct clew__style *sty
 }
 
 #define NUMBER_COLUMNS                                                                                       \
-    {.title = "calls", .is_right = true}, {.title = "rate", .is_right = true},                               \
+    {.title = "calls", .is_right = true}, {.title = "rate", .is_right = true, .is_minor = true},             \
         {.title = "errors", .is_right = true}, {.title = "p50", .is_right = true},                           \
-        {.title = "p95", .is_right = true}, {.title = "p99", .is_right = true},                              \
-        {.title = "self", .is_right = true}, {.title = "critical", .is_right = true},                        \
+        {.title = "p95", .is_right = true}, {.title = "p99", .is_right = true, .is_minor = true},            \
+        {.title = "self", .is_right = true, .is_minor = true}, {.title = "critical", .is_right = true},      \
         {.title = "share", .is_right = true}, {                                                              \
         .title = "", .is_text_only = true                                                                    \
     }
@@ -88,7 +88,7 @@ static bool operations_table(struct clew__writer *out, const struct clew__style 
     static const struct clew__column columns[] = {{.title = "service", .is_flexible = true},
                                                   {.title = "operation", .is_flexible = true},
                                                   NUMBER_COLUMNS,
-                                                  {.title = "slowest"}};
+                                                  {.title = "slowest", .is_minor = true}};
     struct clew__table table = clew__table_begin(columns, sizeof columns / sizeof columns[0]);
     const clew_operation **rows = sorted(report->operations, report->operation_count);
     size_t shown = rows ? clew__rows_shown(report->operation_count, limit) : 0;

@@ -47,7 +47,7 @@ void clew__report_frames(struct clew__writer *out, const struct clew__style *sty
         {.title = "service", .is_flexible = true},
         {.title = "operation", .is_flexible = true},
         {.title = "errors", .is_right = true},
-        {.title = "slowest", .is_right = true},
+        {.title = "slowest", .is_right = true, .is_minor = true},
         {.title = "example"},
     };
     struct clew__table table = clew__table_begin(columns, sizeof columns / sizeof columns[0]);

@@ -15,11 +15,11 @@ static size_t digits_of(const char *text) {
 }
 
 void clew__short_id(char text[CLEW_ID_TEXT_SIZE]) {
-    size_t digits = digits_of(text), first = 0;
+    size_t digits = digits_of(text), zeros = strspn(text, "0"), first = 0;
     if (digits == 0)
         return;
-    if (strspn(text, "0") >= CLEW__SHORT_ID)
-        first = digits - CLEW__SHORT_ID;
+    if (zeros >= CLEW__SHORT_ID)
+        first = zeros < digits - CLEW__SHORT_ID ? zeros : digits - CLEW__SHORT_ID;
     memmove(text, text + first, CLEW__SHORT_ID);
     memmove(text + CLEW__SHORT_ID, text + digits, strlen(text + digits) + 1);
 }

@@ -9,8 +9,8 @@
 /* Digits of an id as it is shown, as git and Jaeger do. */
 #define CLEW__SHORT_ID 7u
 
-/* Cuts a hexadecimal id to its first seven digits, or to its last ones when the first are all zero; what
- * tells it apart (`#srv`) stays. Any other text stays as it is. */
+/* Cuts a hexadecimal id to its first seven digits, leading zeros apart when there are as many (ids of 64
+ * bits); what tells it apart (`#srv`) stays. Any other text stays as it is. */
 void clew__short_id(char text[CLEW_ID_TEXT_SIZE]);
 void clew__short_trace_id(const clew_trace *trace, char text[CLEW_ID_TEXT_SIZE]);
 void clew__short_span_id(const clew_trace *trace, uint32_t span, char text[CLEW_ID_TEXT_SIZE]);

@@ -6,6 +6,8 @@
 
 static int compare_texts(clew_text a, clew_text b) {
     size_t size = a.size < b.size ? a.size : b.size;
+    if (a.data == b.data && a.size == b.size) /* a trace keeps equal texts once */
+        return 0;
     int order = size ? memcmp(a.data, b.data, size) : 0;
     return order ? order : (a.size > b.size) - (a.size < b.size);
 }

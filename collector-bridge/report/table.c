@@ -11,6 +11,7 @@
 
 #define GAP 2u                /* columns between columns */
 #define COLUMNS_MAX 16        /* of a table */
+#define FLEXIBLE_EASY 20u     /* how narrow one gets as long as others can be left out */
 #define FLEXIBLE_MIN 10u      /* how narrow a column gets */
 #define FLEXIBLE_MAX 60u      /* how wide, where the width is free */
 #define ERRORS_MARKED 100u    /* one in so many calls is marked */
@@ -133,11 +134,9 @@ static bool is_empty(const struct clew__table *table, size_t column, size_t rows
     return rows > 0;
 }
 
-/* The widths of all columns, 0 for those that are left out: what they hold, and the widest flexible one gets
- * narrower until all fit. */
+/* The widths of all columns by what they hold, 0 for those that are left out. */
 static void measure(const struct clew__table *table, const struct clew__style *style, size_t rows,
                     size_t *widths) {
-    size_t total = 0;
     for (size_t column = 0; column < table->column_count; column++) {
         const struct clew__column *about = &table->columns[column];
         if (is_empty(table, column, rows))
@@ -150,19 +149,58 @@ static void measure(const struct clew__table *table, const struct clew__style *s
         }
         if (about->is_flexible && !style->columns && widths[column] > FLEXIBLE_MAX)
             widths[column] = FLEXIBLE_MAX;
-        total += widths[column] + GAP;
     }
-    while (style->columns && total > style->columns + GAP) {
+}
+
+/* How many columns of the terminal are missing. */
+static size_t excess(const struct clew__table *table, const size_t *widths, size_t room) {
+    size_t total = 0;
+    for (size_t column = 0; column < table->column_count; column++)
+        if (widths[column])
+            total += widths[column] + (total ? GAP : 0);
+    return total > room ? total - room : 0;
+}
+
+/* Makes the widest flexible column narrower until all fit. False when none is wider than `least`. */
+static bool narrow(const struct clew__table *table, size_t *widths, size_t room, size_t least) {
+    for (size_t missing = excess(table, widths, room); missing; missing--) {
         size_t widest = COLUMNS_MAX;
         for (size_t column = 0; column < table->column_count; column++)
-            if (table->columns[column].is_flexible && widths[column] > FLEXIBLE_MIN &&
+            if (table->columns[column].is_flexible && widths[column] > least &&
                 (widest == COLUMNS_MAX || widths[column] > widths[widest]))
                 widest = column;
         if (widest == COLUMNS_MAX)
-            return;
+            return false;
         widths[widest]--;
-        total--;
     }
+    return true;
+}
+
+/* Leaves out a column: a bar, else the last minor one. False when there is none. */
+static bool leave_out(const struct clew__table *table, size_t *widths) {
+    size_t chosen = COLUMNS_MAX;
+    for (size_t column = 0; column < table->column_count; column++) {
+        const struct clew__column *about = &table->columns[column];
+        if (!widths[column] || !(about->is_minor || about->is_text_only))
+            continue;
+        chosen = column;
+        if (about->is_text_only)
+            break;
+    }
+    if (chosen < COLUMNS_MAX)
+        widths[chosen] = 0;
+    return chosen < COLUMNS_MAX;
+}
+
+static void fit(const struct clew__table *table, size_t *widths, size_t room) {
+    size_t narrowed[COLUMNS_MAX];
+    do {
+        memcpy(narrowed, widths, sizeof narrowed);
+        if (narrow(table, narrowed, room, FLEXIBLE_EASY))
+            break;
+    } while (leave_out(table, widths));
+    narrow(table, narrowed, room, FLEXIBLE_MIN);
+    memcpy(widths, narrowed, sizeof narrowed);
 }
 
 static void print_cell(struct clew__line *line, const struct clew__column *column, size_t width,
@@ -204,6 +242,8 @@ static void print_text(const struct clew__table *table, struct clew__writer *out
                        const struct clew__style *style, size_t rows) {
     size_t widths[COLUMNS_MAX] = {0};
     measure(table, style, rows, widths);
+    if (style->columns)
+        fit(table, widths, style->columns);
     print_row(table, NULL, widths, out, style);
     for (size_t row = 0; row < rows; row++)
         print_row(table, cell_at(table, row * table->column_count), widths, out, style);

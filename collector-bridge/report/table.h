@@ -10,7 +10,8 @@ struct clew__column {
     const char *title;
     bool is_right;     /* aligned: numbers */
     bool is_flexible;  /* gets narrower when the terminal is */
-    bool is_text_only; /* not in Markdown: bars */
+    bool is_minor;     /* left out when the terminal is so narrow that names could not be read */
+    bool is_text_only; /* not in Markdown: bars; left out before those */
 };
 
 struct clew__table {

@@ -1,9 +1,12 @@
 /* Lines, sentences and tables, also of texts that want to break out. */
 #include "collector-bridge/report/json.h"
 #include "collector-bridge/report/line.h"
+#include "collector-bridge/report/remarks.h"
 #include "collector-bridge/report/svg.h"
 #include "collector-bridge/report/table.h"
 #include "test/unit/report/written.h"
+
+#include <stdio.h>
 
 #define EVIL CLEW__TEXT_OF("\x1b[2J\n|`\"<b>&\\N\xe2\x80\xae")
 
@@ -99,13 +102,47 @@ Test(table, cells_are_aligned) {
 }
 
 Test(table, flexible_columns_make_room) {
-    static const struct clew__style style = {.columns = 30};
+    static const struct clew__style style = {.columns = 30}, narrower = {.columns = 26};
+    static const struct clew__column two[] = {{.title = "name", .is_flexible = true}, {.title = "note"}};
     struct clew__writer out = clew__buffer_plain();
-    struct clew__table table = table_of();
-    clew__table_end(&table, &out, &style);
-    expect_written(&out, "name            time      note\n"
-                         "a rather lo…  1.23ms  ██\n"
-                         "b\\n            33.3%  ▏   slow\n");
+    for (int i = 0; i < 2; i++) {
+        struct clew__table table = clew__table_begin(two, 2);
+        clew__table_name(&table, NULL, CLEW__TEXT_OF("a name of twenty-seven chars"));
+        clew__table_put(&table, NULL, "slow");
+        clew__table_end(&table, &out, i ? &narrower : &style);
+    }
+    expect_written(&out, "name                      note\n"
+                         "a name of twenty-seven …  slow\n"
+                         "name                  note\n"
+                         "a name of twenty-se…  slow\n");
+    CLEW_NO_LEAKS();
+}
+
+Test(table, bars_go_first_and_then_minor_columns) {
+    static const struct clew__column four[] = {{.title = "name", .is_flexible = true},
+                                               {.title = "b", .is_minor = true},
+                                               {.title = "", .is_text_only = true},
+                                               {.title = "c", .is_minor = true}};
+    const unsigned widths[] = {38, 32, 26, 12};
+    struct clew__writer out = clew__buffer_plain();
+    for (size_t i = 0; i < COUNT(widths); i++) {
+        const struct clew__style style = {.columns = widths[i]};
+        struct clew__table table = clew__table_begin(four, 4);
+        clew__table_name(&table, NULL, CLEW__TEXT_OF("a name of twenty chars"));
+        clew__table_put(&table, NULL, "bbbb");
+        clew__table_bar(&table, NULL, 1, 1, 4);
+        clew__table_put(&table, NULL, "cccc");
+        clew__table_end(&table, &out, &style);
+    }
+    expect_written(&out, "name                  b           c\n"
+                         "a name of twenty ch…  bbbb  ████  cccc\n"
+                         "name                  b     c\n"
+                         "a name of twenty ch…  bbbb  cccc\n"
+                         "name                  b\n"
+                         "a name of twenty ch…  bbbb\n"
+                         "name\n"
+                         "a name of t…\n");
+    CLEW_NO_LEAKS();
 }
 
 Test(table, columns_without_content_are_left_out) {
@@ -174,6 +211,38 @@ Test(json, what_was_not_measured_is_absent) {
                          "\"p99Nano\":\"1000\",\"maxNano\":\"1000\"}}");
     clew_sketch_free(sketch);
     CLEW_NO_LEAKS();
+}
+
+static void expect_short(const char *id, const char *expected) {
+    char text[CLEW_ID_TEXT_SIZE];
+    snprintf(text, sizeof text, "%s", id);
+    clew__short_id(text);
+    cr_assert_str_eq(text, expected);
+}
+
+Test(ids, are_shown_by_their_first_digits) {
+    expect_short("4bf92f3577b34da6a3ce929d0e0e4736", "4bf92f3");
+    expect_short("00f067aa0ba902b7", "00f067a");
+    expect_short("00000000000000007011aea0ba902b70", "7011aea");
+    expect_short("00000000000000000000000000000abc", "0000abc");
+    expect_short("00f067aa0ba902b7#srv", "00f067a#srv");
+    expect_short("span-1", "span-1");
+}
+
+Test(ids, that_are_shown_are_accepted) {
+    static const char *const ids[] = {"4bf92f3577b34da6a3ce929d0e0e4736", "00000000000000007011aea0ba902b70",
+                                      "00000000000000000000000000000abc", "span-1"};
+    for (size_t i = 0; i < COUNT(ids); i++) {
+        char text[CLEW_ID_TEXT_SIZE];
+        snprintf(text, sizeof text, "%s", ids[i]);
+        clew__short_id(text);
+        cr_assert(clew__id_begins_with(ids[i], text), "%s", text);
+        cr_assert(clew__id_begins_with(ids[i], ids[i]));
+    }
+    cr_assert(clew__id_begins_with(ids[0], "4BF9"));
+    cr_assert_not(clew__id_begins_with(ids[0], "bf9"));
+    cr_assert_not(clew__id_begins_with(ids[1], "7012"));
+    cr_assert_not(clew__id_begins_with(ids[3], "pan"));
 }
 
 Test(svg, text_stays_text) {
