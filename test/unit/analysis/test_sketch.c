@@ -443,6 +443,53 @@ Test(sketch, exported_histogram_keeps_the_bound_of_its_scale) {
     CLEW_NO_LEAKS();
 }
 
+/* The durations of a trace's spans, most often few: everything that holds of a sketch. */
+static void expect_all(const uint64_t *values, size_t count, size_t split) {
+    clew_sketch *whole = sketch_of(values, count), *one = sketch_of(values, split);
+    clew_sketch *two = sketch_of(values + split, count - split), *swapped = clew_sketch_new();
+    uint64_t *sorted = malloc(count * sizeof *sorted), sum = 0, min = 0, max = 0;
+    clew_sketch_histogram histogram;
+    memcpy(sorted, values, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, compare);
+    for (size_t i = 0; i < count; i++)
+        sum += values[i];
+    cr_assert_eq(clew_sketch_count(whole), count);
+    cr_assert_eq(clew_sketch_sum(whole), sum);
+    cr_assert(clew_sketch_min(whole, &min) && min == sorted[0]);
+    cr_assert(clew_sketch_max(whole, &max) && max == sorted[count - 1]);
+    cr_assert_eq(clew_sketch_merge(swapped, two), CLEW_OK);
+    cr_assert_eq(clew_sketch_merge(swapped, one), CLEW_OK);
+    cr_assert_eq(clew_sketch_merge(one, two), CLEW_OK);
+    cr_assert(same(one, whole) && same(swapped, whole));
+    clew_sketch_export(whole, 4 + (uint32_t)split % 157, &histogram);
+    double base = exp2(exp2(-histogram.scale)), bound = (base - 1) / (base + 1) + 1e-9;
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
+        double exact = (double)exact_quantile(sorted, count, shares[i]);
+        cr_assert_leq(fabs((double)quantile(whole, shares[i]) - exact), exact * QUANTILE_ERROR + 0.5);
+        cr_assert_leq(fabs(exported_quantile(&histogram, shares[i]) - exact), exact * bound);
+    }
+    free(sorted);
+    clew_sketch_free(whole);
+    clew_sketch_free(one);
+    clew_sketch_free(two);
+    clew_sketch_free(swapped);
+}
+
+Test(sketch, everything_holds_of_ten_thousand_random_ones, .timeout = 600) {
+    struct random random = {26};
+    for (int round = 0; round < 10000; round++) {
+        uint64_t values[60];
+        size_t count = 1 + (size_t)random_below(&random, sizeof values / sizeof *values);
+        enum distribution distribution = (enum distribution)random_below(&random, DISTRIBUTIONS);
+        bool is_mixed = random_below(&random, 3) == 0;
+        for (size_t i = 0; i < count; i++)
+            values[i] = draw(
+                is_mixed ? (enum distribution)random_below(&random, DISTRIBUTIONS) : distribution, &random);
+        expect_all(values, count, (size_t)random_below(&random, count + 1));
+    }
+    CLEW_NO_LEAKS();
+}
+
 Test(sketch, export_halves_no_more_than_it_must) {
     struct clew__sketch sketch = {0};
     clew_sketch_histogram histogram;
