@@ -91,7 +91,13 @@ static bool print_sum(struct job *job) {
     clew_profile_view *view = clew_profile_view_new(job->profile, NULL);
     if (!view)
         return false;
-    clew__report_frames(&output->writer, &output->style, &output->palette, view, FRAMES);
+    size_t count = clew__report_frames(&output->writer, &output->style, &output->palette, view, FRAMES);
+    if (count > FRAMES) {
+        struct clew__sentence sentence = clew__sentence_begin(&output->style);
+        clew__say(&sentence, "%sand %zu more (`clew profile` shows them).",
+                  output->style.is_markdown ? "\n" : "", count - FRAMES);
+        clew__sentence_end(&sentence, &output->writer, CLEW__DIM, 0);
+    }
     clew_profile_view_free(view);
     return true;
 }

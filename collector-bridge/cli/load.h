@@ -10,7 +10,8 @@ typedef bool clew__load_take(void *user, const clew_trace *trace, const clew_cri
 
 struct clew__load {
     const struct clew__options *options;
-    const char *wanted; /* the --trace that is looked for; NULL: all */
+    uint64_t memory_limit; /* of the spans that are held; 0: half of the memory of the machine */
+    const char *wanted;    /* the --trace that is looked for; NULL: all */
     clew__load_take *take;
     void *user;
     clew_trace_buffer *buffer;

@@ -140,9 +140,13 @@ static size_t rows_above(const struct row *rows, size_t count, uint64_t limit) {
     return kept;
 }
 
+static uint64_t short_limit(uint64_t duration) {
+    return duration / SHORT + 1;
+}
+
 /* Puts neighbours that are short together, and longer ones as long as there are too many rows. */
 static size_t join_short(struct row *rows, size_t count, uint64_t duration) {
-    uint64_t limit = duration / SHORT + 1;
+    uint64_t limit = short_limit(duration);
     size_t kept = 0;
     if (count <= ROWS_FEW)
         return count;
@@ -254,10 +258,17 @@ static void print_rows(struct clew__writer *out, const struct clew__style *style
         {.title = ""},
     };
     struct clew__table table = clew__table_begin(columns, sizeof columns / sizeof columns[0]);
-    uint64_t duration = root_duration(root), longest = 0;
+    uint64_t duration = root_duration(root), longest = 0, least = 0, hidden = 0, hidden_nano = 0;
     for (size_t i = 0; i < count; i++)
         longest = rows[i].nano > longest ? rows[i].nano : longest;
+    if (count > ROWS_FEW)
+        least = short_limit(duration);
     for (size_t i = 0; i < count; i++) {
+        if (rows[i].nano < least) {
+            hidden += rows[i].segment_count;
+            hidden_nano += rows[i].nano;
+            continue;
+        }
         const char *mark = rows[i].nano == longest ? CLEW__BOLD : NULL;
         clew__table_duration(&table, CLEW__DIM, rows[i].start - root->start_unix_nano);
         clew__table_duration(&table, mark, rows[i].nano);
@@ -267,6 +278,14 @@ static void print_rows(struct clew__writer *out, const struct clew__style *style
         put_note(&table, &rows[i]);
     }
     clew__table_end(&table, out, style);
+    if (hidden) {
+        struct clew__sentence sentence = clew__sentence_begin(style);
+        clew__say(&sentence, "%sand %" PRIu64 " short step%s, ", style->is_markdown ? "\n" : "", hidden,
+                  hidden == 1 ? "" : "s");
+        clew__say_share(&sentence, hidden_nano, duration);
+        clew__say(&sentence, " in all (--json has them).");
+        clew__sentence_end(&sentence, out, CLEW__DIM, 2);
+    }
 }
 
 static bool print_steps(struct clew__writer *out, const struct clew__style *style,

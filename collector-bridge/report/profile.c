@@ -37,8 +37,8 @@ static void headline(struct clew__writer *out, const struct clew__style *style,
         clew__write_text(out, "\n");
 }
 
-void clew__report_frames(struct clew__writer *out, const struct clew__style *style,
-                         struct clew__palette *palette, const clew_profile_view *view, uint32_t limit) {
+size_t clew__report_frames(struct clew__writer *out, const struct clew__style *style,
+                           struct clew__palette *palette, const clew_profile_view *view, uint32_t limit) {
     static const struct clew__column columns[] = {
         {.title = "share", .is_right = true},
         {.title = "a request", .is_right = true},
@@ -70,7 +70,7 @@ void clew__report_frames(struct clew__writer *out, const struct clew__style *sty
         clew__table_id(&table, frame->exemplar_count ? frame->exemplars[0].trace_id : (clew_text){NULL, 0});
     }
     clew__table_end(&table, out, style);
-    clew__rows_rest(out, style, count, limit);
+    return count;
 }
 
 /* ---- the tree ---- */
@@ -101,7 +101,7 @@ static void put_node(struct clew__writer *out, const struct clew__style *style, 
 void clew__report_profile(struct clew__writer *out, const struct clew__style *style,
                           struct clew__palette *palette, const clew_profile_view *view, uint32_t limit) {
     uint32_t left_out = 0;
-    clew__report_frames(out, style, palette, view, limit);
+    clew__rows_rest(out, style, clew__report_frames(out, style, palette, view, limit), limit);
     clew__heading(out, style, false, "Calling contexts");
     clew__write_text(out, style->is_markdown ? "```text\n" : "");
     clew__write_text(out, "  total     self\n");

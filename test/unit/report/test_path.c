@@ -151,6 +151,36 @@ Test(path_report, many_short_steps_become_one) {
                   "600ms   400ms  40.0%  page     render\n");
 }
 
+Test(path_report, short_steps_between_long_ones_are_left_out_and_counted) {
+    enum { CALLS = 7 };
+    struct build_span spans[CALLS + 1] = {{.trace = TRACE,
+                                           .id = "a",
+                                           .start = T,
+                                           .end = T + CALLS * (10 * MS + 1000),
+                                           .service = "s",
+                                           .operation = "all"}};
+    static const char *const ids[] = {"1", "2", "3", "4", "5", "6", "7"};
+    for (unsigned i = 0; i < CALLS; i++)
+        spans[i + 1] = (struct build_span){.trace = TRACE,
+                                           .id = ids[i],
+                                           .parent = "a",
+                                           .start = T + i * (10 * MS + 1000),
+                                           .end = T + i * (10 * MS + 1000) + 10 * MS,
+                                           .service = "s",
+                                           .operation = i % 2 ? "odd" : "even"};
+    expect_report(spans, COUNT(spans), &plain,
+                  "4bf92f3  s: all took 70.0ms; 57 % of it in s: even (40.0ms), 43 % in s: odd (30.0ms).\n"
+                  " start    time  share  service  operation\n"
+                  "   0ns  10.0ms  14.3%  s        even\n"
+                  "10.0ms  10.0ms  14.3%  s        odd\n"
+                  "20.0ms  10.0ms  14.3%  s        even\n"
+                  "30.0ms  10.0ms  14.3%  s        odd\n"
+                  "40.0ms  10.0ms  14.3%  s        even\n"
+                  "50.0ms  10.0ms  14.3%  s        odd\n"
+                  "60.0ms  10.0ms  14.3%  s        even\n"
+                  "and 7 short steps, less than 1 % in all (--json has them).\n");
+}
+
 Test(path_report, repairs_and_missing_spans_are_told) {
     static const struct build_span spans[] = {
         {.trace = TRACE,
