@@ -2,6 +2,7 @@
 #include "test/support.h"
 #include "test/unit/analysis/build.h"
 #include "test/unit/analysis/document.h"
+#include "test/unit/analysis/path_model.h"
 
 #include <clew/analysis/path.h>
 #include <stdlib.h>
@@ -169,6 +170,45 @@ Test(path_cases, the_way_to_a_server_belongs_to_the_call) {
 Test(path_cases, child_that_outlives_its_parent_is_assumed_or_excluded) {
     expect_kinds("async_internal_child_outlives_parent_clip", CLEW_OVERFLOW_CLIP, "sS");
     expect_kinds("async_internal_child_outlives_parent_clip", CLEW_OVERFLOW_EXCLUDE, "s");
+    CLEW_NO_LEAKS();
+}
+
+/* ---- Jaeger ---- */
+
+#define JAEGER_MOST 128 /* spans that its model takes */
+
+/* Where Jaeger says otherwise: its bound is strict, so that of children that touch it takes the last alone;
+ * and a child without length, which the last is once its time is repaired, parts its parent's section in two.
+ */
+static const char *const others_in_jaeger[] = {
+    "elastic_one_active_child_at_a_time",
+    "touching_two",
+    "touching_three_same_instant",
+    "touching_chain_100",
+    "negative_duration_child",
+};
+
+Test(path_cases, jaeger_says_the_same_but_of_children_that_touch) {
+    struct document document = document_read("critical_path_cases.json");
+    const struct document *cases = document_find(&document, "cases");
+    for (size_t i = 0; i < cases->count; i++) {
+        const struct document *one = &cases->members[i], *spans = document_find(one, "spans");
+        const char *name = document_text(one, "name");
+        bool is_other = false;
+        unsigned met;
+        if (spans->count > JAEGER_MOST || document_find(one, "eps")->kind == DOCUMENT_TEXT)
+            continue;
+        for (size_t k = 0; k < sizeof others_in_jaeger / sizeof *others_in_jaeger; k++)
+            is_other |= strcmp(others_in_jaeger[k], name) == 0;
+        struct built built = build_case(spans);
+        clew_critical_path *path = clew_critical_path_new(built.trace, NULL);
+        const char *difference = jaeger_difference(built.trace, path, &met);
+        cr_expect_eq(difference != NULL, is_other, "%s: %s", name, difference ? difference : "the same");
+        cr_expect(!difference || met & JAEGER_TOUCHES, "%s", name);
+        clew_critical_path_free(path);
+        build_free(&built);
+    }
+    document_free(&document);
     CLEW_NO_LEAKS();
 }
 
