@@ -9,6 +9,7 @@
 
 #define LEAST_COUNT 30u
 #define FALSE_DISCOVERY 0.01
+#define ANY_RATE 2.0 /* above every rate */
 #define LEAST_DELTA 0.15
 #define LEAST_SHIFT_SHARE 0.05
 #define LEAST_SHIFT_NANO 1000000
@@ -28,7 +29,8 @@ static void take_options(clew_comparison_options *out, const clew_comparison_opt
     if (given)
         clew__options_copy(out, sizeof *out, given, sizeof *given);
     out->least_count = out->least_count ? out->least_count : LEAST_COUNT;
-    out->false_discovery = bound_of(out->false_discovery, FALSE_DISCOVERY);
+    out->false_discovery =
+        out->false_discovery < 0 ? ANY_RATE : bound_of(out->false_discovery, FALSE_DISCOVERY);
     out->least_delta = bound_of(out->least_delta, LEAST_DELTA);
     out->least_shift_share = bound_of(out->least_shift_share, LEAST_SHIFT_SHARE);
     out->least_error_share = bound_of(out->least_error_share, LEAST_ERROR_SHARE);

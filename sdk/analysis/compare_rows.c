@@ -176,6 +176,8 @@ static void begin_row(const struct judging *judging, struct judged *judged, uint
     row->service = texts.a;
     row->operation = texts.b;
     row->client = texts.client;
+    if (row->kind == CLEW_COMPARISON_ROOT && key->c == CLEW__ROOT_OTHER)
+        row->service = (clew_text){CLEW_COMPARISON_OTHERS, sizeof CLEW_COMPARISON_OTHERS - 1};
     row->root = root;
     row->context = CLEW_NO_SPAN;
     row->before.requests = clew__calls_of(clew__row_before(comparing, root));

@@ -346,6 +346,20 @@ Test(baseline, is_silent_about_two_windows_of_the_same_traffic) {
     cr_expect_leq(significant, 4, "%u", significant);
 }
 
+Test(baseline, tells_whatever_is_there_without_bounds) {
+    clew_comparison_options none = {.struct_size = sizeof none,
+                                    .false_discovery = -1,
+                                    .least_delta = -1,
+                                    .least_shift_share = -1,
+                                    .least_shift_nano = -1};
+    clew_baseline *before = simulate(1, 100, &usual), *after = simulate(2, 100, &usual);
+    clew_comparison *comparison = clew_comparison_new(before, after, &none);
+    cr_expect_neq(comparison->verdicts & (1u << CLEW_VERDICT_REGRESSION | 1u << CLEW_VERDICT_IMPROVEMENT), 0);
+    clew_comparison_free(comparison);
+    clew_baseline_free(before);
+    clew_baseline_free(after);
+}
+
 Test(baseline, does_not_judge_too_few) {
     struct traffic slower = usual;
     slower.database = 10;
@@ -650,6 +664,10 @@ Test(baseline, keeps_sums_exact_beyond_its_limits) {
         clew_comparison *comparison = compare(small, again);
         cr_expect_gt(comparison->explanation_count, 0);
         check_explanations(comparison);
+        bool has_others = false;
+        for (uint32_t j = 0; j < comparison->row_count; j++)
+            has_others = has_others || text_is(comparison->rows[j].service, CLEW_COMPARISON_OTHERS);
+        cr_expect(has_others);
         clew_comparison_free(comparison);
         clew_memory_release(bytes.data);
         clew_baseline_free(small);

@@ -110,14 +110,17 @@ typedef enum clew_verdict {
 /** "errors" and so on; static. */
 CLEW_API const char *clew_verdict_name(clew_verdict verdict);
 
-/** What has to be so for a change to be told. Of every member 0 is the default, and below 0 is none. */
+/** What has to be so for a change to be told. Of every member 0 is the default, and below 0 is no
+ * bound. */
 typedef struct clew_comparison_options {
     uint32_t struct_size;
     uint32_t least_count;     /**< values on each side; 30 */
     double false_discovery;   /**< q, over all tests of the comparison, is below; 0.01 */
     double least_delta;       /**< Cliff's delta either way; 0.15 */
     double least_shift_share; /**< the shift, of the median before; 0.05 */
-    int64_t least_shift_nano; /**< the shift; 1 000 000 (both must be reached) */
+    /** The same in nanoseconds, 1 000 000; both must be reached. The shift is Hodges and Lehmann's; of what
+     * some requests have none of, that of the mean if it is larger. */
+    int64_t least_shift_nano;
     double least_error_share; /**< the difference of shares of errors; 0.005 */
     double least_call_share;  /**< calls more or less, of those before; 0.25 */
     bool has_all;             /**< rows of what did not change, too; else of roots alone */
@@ -150,12 +153,16 @@ typedef struct clew_comparison_context {
     uint32_t parent;              /**< index, a lower one; CLEW_NO_SPAN for a root */
 } clew_comparison_context;
 
+/** The service of a root that stands for all beyond the limit. */
+#define CLEW_COMPARISON_OTHERS "(other)"
+
 typedef struct clew_comparison_row {
     clew_comparison_kind kind;
     clew_verdict verdict;         /**< the gravest of… */
     uint32_t verdicts;            /**< …bits: 1 << CLEW_VERDICT_… */
     uint32_t root;                /**< index of the root's row; its own for a root */
-    clew_text service, operation; /**< of an edge: whom it calls; both empty for the root of whole traces */
+    clew_text service, operation; /**< of an edge: whom it calls; of a root both empty: whole traces,
+ or a span that is not there; CLEW_COMPARISON_OTHERS: all beyond the limit */
     clew_text client;             /**< of an edge: the service that calls */
     uint32_t context;             /**< of a context: index in `contexts`; else CLEW_NO_SPAN */
     clew_comparison_side before, after;
@@ -170,7 +177,8 @@ typedef struct clew_comparison_row {
     clew_estimate errors_before,   /**< share of calls; Wilson's interval */
         errors_after, error_shift; /**< and the difference; Newcombe's */
     clew_significance calling;     /**< Poisson, with the variance that the requests showed */
-    clew_estimate call_ratio;      /**< calls of a request (of roots: of a second), after to before */
+    clew_estimate call_ratio;      /**< after to before, of the calls of a request, or of the requests
+     of a second between the first's start and the last's end; infinite when there were none before */
 } clew_comparison_row;
 
 /** A fraction of nanoseconds: (high * 2^64 + low) / denominator, whose numerator is a number in two's
@@ -210,7 +218,8 @@ typedef struct clew_explanation {
 
 typedef struct clew_comparison {
     /** By verdict, the gravest first, then by kind, then by how much the mean changed, the most first, then
-     * by name. Those of `(other)` are none. */
+     * by name. Below roots there
+     * is none of `(other)`. */
     const clew_comparison_row *rows;
     uint32_t row_count;
     const clew_comparison_context *contexts;
@@ -226,7 +235,7 @@ typedef struct clew_comparison {
 
 /** Compares two windows. Roots are compared if both have them, and what is below them too; a root that only
  * one has is a row of its own. NULL options: the defaults. The result keeps nothing of the two. NULL when
- * memory runs out. Some ten milliseconds for each row with a shift. */
+ * memory runs out. Some two milliseconds for each row with a shift. */
 CLEW_API CLEW_NODISCARD clew_comparison *clew_comparison_new(const clew_baseline *before,
                                                              const clew_baseline *after,
                                                              const clew_comparison_options *options);
