@@ -1,15 +1,7 @@
 /* The other side of a call. Owns nothing. */
 #include "sdk/analysis/callee.h"
 
-static bool is_in(const struct clew__record *record) {
-    return record && (record->kind == CLEW_SERVER || record->kind == CLEW_CONSUMER);
-}
-
-/* Old tracers said no kind and named the peer. */
-static bool is_out(const struct clew__record *record) {
-    return record->kind == CLEW_CLIENT || record->kind == CLEW_PRODUCER ||
-           (record->kind == 0 && record->service && record->peer);
-}
+#include "sdk/analysis/places.h"
 
 static bool is_other_service(const struct clew__record *record, const struct clew__record *caller) {
     return record && record->service && caller->service && record->service != caller->service;
@@ -40,12 +32,12 @@ static uint32_t find_callee(struct clew__relations *relations, uint32_t caller) 
     while (at != CLEW_NO_SPAN) {
         const struct clew__record *below = trace->nodes[at].record;
         relations->steps++;
-        if (is_in(below))
+        if (clew__side_of(below) == CLEW__SIDE_IN)
             return at;
         if (is_other_service(below, record)) {
             if (found == CLEW_NO_SPAN)
                 found = at;
-        } else if (!is_out(below) && trace->nodes[at].child_count) {
+        } else if (clew__side_of(below) != CLEW__SIDE_OUT && trace->nodes[at].child_count) {
             at = first_child(trace, at);
             continue;
         }
@@ -60,7 +52,7 @@ clew_segment_kind clew__segment_kind_of(struct clew__relations *relations, uint3
     *callee = CLEW_NO_SPAN;
     if (!node->record)
         return CLEW_SEGMENT_MISSING;
-    if (is_out(node->record)) {
+    if (clew__side_of(node->record) == CLEW__SIDE_OUT) {
         *callee = find_callee(relations, span);
         bool is_named = node->record->peer || node->record->provider;
         return *callee != CLEW_NO_SPAN || is_named ? CLEW_SEGMENT_EDGE_GAP : CLEW_SEGMENT_SELF;

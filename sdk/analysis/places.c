@@ -23,7 +23,7 @@ void clew__places_fini(struct clew__places *places) {
     *places = (struct clew__places){0};
 }
 
-static enum clew__side side_of(const struct clew__record *record) {
+enum clew__side clew__side_of(const struct clew__record *record) {
     if (!record)
         return CLEW__SIDE_NONE;
     switch (record->kind) {
@@ -76,7 +76,7 @@ static void place_node(struct clew__places *places, const struct clew_trace *tra
     struct clew__place *place = &places->at[node];
     uint32_t parent = trace->nodes[node].parent;
     uint32_t above = parent == CLEW_NO_SPAN ? CLEW_NO_SPAN : places->at[parent].kinded;
-    place->side = (uint8_t)side_of(trace->nodes[node].record);
+    place->side = (uint8_t)clew__side_of(trace->nodes[node].record);
     if (parent == CLEW_NO_SPAN)
         place->named = CLEW_NO_SPAN;
     else

@@ -7,9 +7,12 @@
 
 enum clew__side {
     CLEW__SIDE_NONE = 0, /* kind-less: INTERNAL, or not said; phantoms */
-    CLEW__SIDE_OUT,      /* CLIENT, PRODUCER; without a kind: it names a peer */
+    CLEW__SIDE_OUT,      /* CLIENT, PRODUCER; not said: it has a service and names a peer (old tracers) */
     CLEW__SIDE_IN,       /* SERVER, CONSUMER */
 };
+
+/* Which way a span looks; NULL: a phantom. */
+enum clew__side clew__side_of(const struct clew__record *record);
 
 struct clew__place {
     uint32_t named;  /* the nearest ancestor that has a service, or CLEW_NO_SPAN */

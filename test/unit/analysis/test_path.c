@@ -127,6 +127,22 @@ Test(path, a_client_of_whom_only_the_peers_name_is_known_has_an_edge_to_it) {
     EXPECT_PATH(unnamed, NULL, SELF("1", 100, 200));
 }
 
+/* As in the service map. INTERNAL is a kind: whoever said so has not called. */
+Test(path, a_span_of_which_no_kind_was_said_calls_the_peer_or_the_model_that_it_names) {
+    struct build_span span[] = {
+        {.id = "1", .start = 100, .end = 200, .service = "cart", .attributes = {{"peer.service", "stock"}}},
+    };
+    EXPECT_PATH(span, NULL, GAP("1", 100, 200, "stock"));
+    span->attributes[0][0] = "gen_ai.provider.name";
+    span->attributes[0][1] = "openai";
+    EXPECT_PATH(span, NULL, GAP("1", 100, 200, "openai"));
+    span->kind = CLEW_INTERNAL;
+    EXPECT_PATH(span, NULL, SELF("1", 100, 200));
+    span->kind = 0;
+    span->service = NULL;
+    EXPECT_PATH(span, NULL, SELF("1", 100, 200));
+}
+
 Test(path, a_callee_without_a_service_has_the_name_that_its_client_knows) {
     const struct build_span spans[] = {
         {.id = "1",
