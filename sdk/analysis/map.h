@@ -88,7 +88,7 @@ struct clew__open_rows {
         ceiling; /* the least order of those that were settled early: what is not below it must be, too */
 };
 
-/* What is worked with while a trace is added: by node. In map_pair.c. */
+/* What is worked with while a trace is added: by node. In map_pairing.h and map_pair.c. */
 struct clew__map_scratch {
     struct clew__places places;
     struct clew__map_spot *spots;
@@ -153,7 +153,7 @@ static inline clew_map_side *clew__map_side_of(struct clew_service_map *map, enu
     return side == CLEW__SIDE_IN ? &map->totals.in : &map->totals.out;
 }
 
-/* ---- map_pair.c: one trace ---- */
+/* ---- map_trace.c: one trace ---- */
 
 void clew__map_add_trace(struct clew_service_map *map, const struct clew_trace *trace,
                          const clew_critical_path *path);

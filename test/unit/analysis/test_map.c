@@ -343,6 +343,28 @@ Test(map, a_trace_counts_once_for_an_edge_that_is_inferred_twice) {
     CLEW_NO_LEAKS();
 }
 
+/* Of two children in one service, which make one call, the second is what is waited for, all the time. */
+Test(map, an_inferred_edge_is_on_the_path_by_any_of_its_spans) {
+    struct build_span spans[] = {
+        {.id = "a", .start = 100, .end = 200, .kind = CLEW_CLIENT, .service = "shop"},
+        {.id = "b", .parent = "a", .start = 90, .end = 150, .service = "bill"},
+        {.id = "c", .parent = "a", .start = 100, .end = 200, .service = "bill"},
+    };
+    clew_service_map *map = map_with_paths(spans, COUNT(spans));
+    const clew_map_edge *edge = edge_of(map, "shop", "bill", CLEW_EDGE_INFERRED);
+    cr_assert_eq(edge->calls, 1);
+    cr_assert_eq(edge->critical_gap_nano, 0);
+    cr_assert_eq(edge->path_traces, 1);
+    clew_service_map_free(map);
+    spans[0].kind = CLEW_PRODUCER;
+    clew_service_map *open = map_with_paths(spans, COUNT(spans));
+    edge = edge_of(open, "shop", "bill", CLEW_EDGE_INFERRED);
+    cr_assert_eq(edge->calls, 1);
+    cr_assert_eq(edge->path_traces, 1);
+    clew_service_map_free(open);
+    CLEW_NO_LEAKS();
+}
+
 /* ---- limits ---- */
 
 static uint64_t sum_calls(const clew_map_report *report) {

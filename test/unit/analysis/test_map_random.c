@@ -202,8 +202,10 @@ Test(map_random, is_the_same_in_any_order_when_some_had_to_be_settled_early, .ti
 
 /* ---- what always holds ---- */
 
+/* No span of these traces takes no time: a sample of 0 would have been made up. */
 static void expect_no_zeros(const clew_sketch *sketch) {
-    cr_assert(!sketch || clew_sketch_observations(sketch) > 0);
+    uint64_t least;
+    cr_assert(!sketch || (clew_sketch_min(sketch, &least) && least > 0));
 }
 
 /* Calls by pairs come from pairs only: each IN span of a pair is one call, or one a link. */
@@ -245,8 +247,6 @@ static void expect_invariants(const clew_map_report *report, const struct traces
         const clew_map_edge *edge = &report->edges[i];
         expect_no_zeros(edge->client_latency);
         expect_no_zeros(edge->server_latency);
-        expect_no_zeros(edge->gap);
-        expect_no_zeros(edge->lag);
         cr_assert(edge->calls > 0 && edge->errors <= edge->calls);
         cr_assert(edge->path_traces <= report->path_traces);
         cr_assert(i == 0 || strncmp(edge[-1].client.data, edge->client.data, 1) <= 0);
@@ -258,8 +258,10 @@ Test(map_random, accounts_for_every_pair_and_every_nanosecond_of_the_paths, .tim
     for (uint64_t seed = 0; seed < FLEETS; seed++) {
         struct random random = {seed + 2000000};
         struct fleet fleet = fleet_new(&random, TRACES, SPANS);
-        for (size_t i = 0; i < fleet.count; i++)
+        for (size_t i = 0; i < fleet.count; i++) {
             fleet.spans[i].tracestate = NULL;
+            fleet.spans[i].end++;
+        }
         struct traces traces = traces_of(fleet.spans, fleet.count, NULL);
         clew_service_map *map = map_of(&traces, NULL, 0);
         model_of(&model, &fleet);
