@@ -1,14 +1,17 @@
 /* Owns the tables of keys. One thread at a time. */
 #include "sdk/analysis/keys.h"
 
+#include "sdk/base/random.h"
+
 #include <clew/extend.h>
 
 #include <string.h>
 
 #define FIRST_SLOTS 64u
 
+/* Strangers do not choose the numbers, but which come together: the seed keeps these apart. */
 static uint32_t first_slot(const struct clew__keys *keys, struct clew__key key) {
-    uint64_t hash = clew__mix((uint64_t)key.a << 32 | key.b);
+    uint64_t hash = clew__mix(keys->seed ^ ((uint64_t)key.a << 32 | key.b));
     return (uint32_t)clew__mix(hash + key.c) & (keys->slot_count - 1);
 }
 
@@ -44,6 +47,11 @@ static bool grow(struct clew__keys *keys) {
     }
     memset(slots, 0, slot_count * sizeof *slots);
     clew_memory_release(keys->slots);
+    if (keys->slot_count == 0) {
+        uint64_t seed[4];
+        clew__random_seed(seed);
+        keys->seed = seed[0];
+    }
     keys->keys = grown;
     keys->slots = slots;
     keys->slot_count = slot_count;

@@ -17,6 +17,7 @@ struct clew__keys {
     struct clew__key *keys; /* by number */
     uint32_t *slots;        /* number + 1; 0: free. A power of two of them, at most half in use */
     uint32_t count, slot_count;
+    uint64_t seed; /* from the first key on */
 };
 
 /* CLEW__NO_KEY when it is not there. */
