@@ -3,6 +3,12 @@
 
 #include "proto/utf8.h"
 
+/* clew__wire_next() where what is malformed just ends the message; short members without a call. */
+static inline bool next(struct clew__wire *wire, struct clew__field *out) {
+    enum clew__wire_error error;
+    return clew__wire_next_short(wire, out) || clew__wire_next(wire, out, &error);
+}
+
 static void read_id(uint8_t *id, size_t id_size, const struct clew__wire *bytes) {
     if (bytes->at && (size_t)(bytes->end - bytes->at) == id_size)
         memcpy(id, bytes->at, id_size);
@@ -10,10 +16,9 @@ static void read_id(uint8_t *id, size_t id_size, const struct clew__wire *bytes)
 
 static void read_status(struct clew__wire status, struct clew__span_fields *out) {
     struct clew__field field;
-    enum clew__wire_error error;
     out->status_message = (struct clew__wire){NULL, NULL};
     out->status_code = 0;
-    while (clew__wire_next(&status, &field, &error)) {
+    while (next(&status, &field)) {
         if (field.field == CLEW__STATUS_MESSAGE && field.type == CLEW__WIRE_BYTES)
             out->status_message = field.bytes;
         else if (field.field == CLEW__STATUS_CODE && field.type == CLEW__WIRE_VARINT)
@@ -78,9 +83,8 @@ static void read_span_varint(const struct clew__field *field, struct clew__span_
 
 void clew__read_span(struct clew__wire span, struct clew__span_fields *out) {
     struct clew__field field;
-    enum clew__wire_error error;
     memset(out, 0, sizeof *out);
-    while (clew__wire_next(&span, &field, &error)) {
+    while (next(&span, &field)) {
         if (field.type == CLEW__WIRE_BYTES)
             read_span_bytes(&field, out);
         else if (field.type == CLEW__WIRE_VARINT)
@@ -102,9 +106,8 @@ static enum clew__wire_type any_type(uint32_t kind) {
 
 void clew__read_any(struct clew__wire any, struct clew__any *out) {
     struct clew__field field;
-    enum clew__wire_error error;
     memset(out, 0, sizeof *out);
-    while (clew__wire_next(&any, &field, &error)) {
+    while (next(&any, &field)) {
         if (field.field > CLEW__ANY_BYTES || field.type != any_type(field.field))
             continue;
         out->kind = field.field;
@@ -115,10 +118,9 @@ void clew__read_any(struct clew__wire any, struct clew__any *out) {
 
 void clew__read_keyvalue(struct clew__wire keyvalue, struct clew__keyvalue *out) {
     struct clew__field field;
-    enum clew__wire_error error;
     struct clew__wire value = {NULL, NULL};
     out->key = value;
-    while (clew__wire_next(&keyvalue, &field, &error)) {
+    while (next(&keyvalue, &field)) {
         if (field.type != CLEW__WIRE_BYTES)
             continue;
         if (field.field == CLEW__KEYVALUE_KEY)
@@ -131,8 +133,7 @@ void clew__read_keyvalue(struct clew__wire keyvalue, struct clew__keyvalue *out)
 
 bool clew__next_member(struct clew__wire *wire, uint32_t number, struct clew__wire *out) {
     struct clew__field field;
-    enum clew__wire_error error;
-    while (clew__wire_next(wire, &field, &error)) {
+    while (next(wire, &field)) {
         if (field.field == number && field.type == CLEW__WIRE_BYTES) {
             *out = field.bytes;
             return true;
