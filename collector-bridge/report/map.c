@@ -116,8 +116,9 @@ void clew__report_map(struct clew__writer *out, const struct clew__style *style,
     nodes_table(out, style, palette, map, limit);
     if (map->unpaired_in || map->unpaired_out || map->skewed || map->overflowed || map->lost)
         clew__write_text(out, "\n");
-    note(out, style, map->unpaired_in, "entered from somewhere that is not known.");
-    note(out, style, map->unpaired_out, "calls to somewhere that is not known.");
+    note(out, style, map->unpaired_in, "incoming spans belong to no call: nothing says who called.");
+    note(out, style, map->unpaired_out,
+         "outgoing spans belong to no call: they name no peer, and no other service's span answers them.");
     note(out, style, map->skewed,
          "calls whose two clocks contradict each other: their gaps are not counted.");
     note(out, style, map->overflowed, "calls beyond the limits are counted for `(other)`.");
