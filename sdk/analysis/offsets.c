@@ -87,22 +87,27 @@ static int compare_calls(const struct clew__offset_call *a, const struct clew__o
     return (a->high > b->high) - (a->high < b->high);
 }
 
-static void add_sample(struct clew__offset_window *window, const struct clew__offset_call *call) {
+/* Whether it is one of the sample now, and was not. */
+static bool add_sample(struct clew__offset_window *window, const struct clew__offset_call *call) {
     uint32_t at = window->sample_count;
     while (at > 0 && compare_calls(&window->sample[at - 1], call) > 0)
         at--;
     if (at == CLEW__OFFSETS_SAMPLE || (at > 0 && compare_calls(&window->sample[at - 1], call) == 0))
-        return;
+        return false;
     if (window->sample_count < CLEW__OFFSETS_SAMPLE)
         window->sample_count++;
     memmove(&window->sample[at + 1], &window->sample[at],
             (window->sample_count - 1 - at) * sizeof *window->sample);
     window->sample[at] = *call;
+    return true;
 }
 
-static void add_interval(int64_t *low, int64_t *high, int64_t other_low, int64_t other_high) {
+/* Whether that made it smaller. */
+static bool add_interval(int64_t *low, int64_t *high, int64_t other_low, int64_t other_high) {
+    bool is_smaller = other_low > *low || other_high < *high;
     *low = other_low > *low ? other_low : *low;
     *high = other_high < *high ? other_high : *high;
+    return is_smaller;
 }
 
 static void intersect_windows(struct clew__host_pair *pair) {
@@ -157,6 +162,16 @@ static enum found find_window(struct clew__offsets *offsets, struct clew__host_p
     return FOUND;
 }
 
+/* Whether the window now says something else when it is one of the nearest, or another one would be. */
+static bool extend_window(struct clew__offset_window *window, const struct clew__offset_window *added) {
+    bool is_changed = window->calls < CLEW__OFFSETS_NEAR;
+    is_changed |= add_interval(&window->low, &window->high, added->low, added->high);
+    window->calls = clew__saturated_sum(window->calls, added->calls);
+    for (uint32_t i = 0; i < added->sample_count; i++)
+        is_changed |= add_sample(window, &added->sample[i]);
+    return is_changed;
+}
+
 /* Adds what a window says to the pair's of the same time. */
 static bool add_window(struct clew__offsets *offsets, uint32_t number,
                        const struct clew__offset_window *added) {
@@ -167,15 +182,14 @@ static bool add_window(struct clew__offsets *offsets, uint32_t number,
     enum found found = find_window(offsets, pair, added->epoch, &window);
     if (found != FOUND)
         return found == FOUND_TOO_OLD;
-    add_interval(&window->low, &window->high, added->low, added->high);
-    window->calls = clew__saturated_sum(window->calls, added->calls);
-    for (uint32_t i = 0; i < added->sample_count; i++)
-        add_sample(window, &added->sample[i]);
+    bool is_extended = extend_window(window, added);
     add_interval(&pair->low, &pair->high, added->low, added->high);
     offsets->contradicted += clew__pair_contradicts(pair);
     offsets->contradicted -= contradicted;
-    if (pair->low != low || pair->high != high || clew__pair_contradicts(pair))
+    if (pair->low != low || pair->high != high || (is_extended && clew__pair_contradicts(pair))) {
+        pair->is_stale = true;
         offsets->generation++;
+    }
     return true;
 }
 
@@ -224,6 +238,7 @@ static bool make_room(struct clew__offsets *offsets, uint64_t epoch) {
     offsets->pair_count = kept;
     clew__keys_fini(&offsets->keys);
     offsets->keys = keys;
+    offsets->is_solved = false;
     offsets->generation++;
     sweep_hosts(offsets);
     return true;
@@ -240,6 +255,7 @@ static uint32_t add_pair(struct clew__offsets *offsets, clew_text a, clew_text b
         clew__keys_add(&offsets->keys, (struct clew__key){pair.a, pair.b, 0}) == CLEW__NO_KEY)
         return CLEW__NO_KEY;
     offsets->pairs[offsets->pair_count] = pair;
+    offsets->is_solved = false;
     offsets->generation++;
     return offsets->pair_count++;
 }

@@ -6,6 +6,9 @@
 #include "sdk/analysis/names.h"
 #include "sdk/analysis/skew.h"
 
+/* Of a pair that contradicts itself the windows nearest to a time count, until they hold so many calls. */
+#define CLEW__OFFSETS_NEAR 64u
+
 /* Sums of offsets along many hosts. */
 __extension__ typedef __int128 clew__wide_offset;
 
@@ -28,6 +31,7 @@ struct clew__host_pair {
     clew__text a, b;   /* of the offsets' hosts; a's name sorts first */
     uint64_t calls[2]; /* from a to b, from b to a; of all times */
     int64_t low, high; /* of all windows */
+    bool is_stale;     /* may resolve to something else than it did */
     uint32_t window_count;
     struct clew__offset_window *windows[CLEW__OFFSETS_WINDOWS]; /* by epoch */
 };
@@ -59,8 +63,8 @@ struct clew__offsets {
     uint32_t host_count, component_count;
     uint32_t host_capacity, resolved_capacity;
     uint64_t solved_generation, solved_epoch;
-    bool is_solved;
-    bool is_flat; /* no host is off */
+    bool is_solved; /* false: for other hosts or pairs, or not at all */
+    bool is_flat;   /* no host is off */
 
     clew_clock_offset *list;
     uint32_t list_capacity;

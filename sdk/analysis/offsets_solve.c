@@ -7,10 +7,8 @@
 #include "sdk/analysis/offsets.h"
 #include "sdk/analysis/sort.h"
 
-/* The nearest windows count until they hold so many calls. */
-#define NEAR_CALLS 64u
 /* No more samples than calls, so few more than that. */
-#define NEAR_SAMPLES (NEAR_CALLS + CLEW__OFFSETS_SAMPLE)
+#define NEAR_SAMPLES (CLEW__OFFSETS_NEAR + CLEW__OFFSETS_SAMPLE)
 /* Rounds in which offsets are moved: one more than the longest chain of hosts that has to follow. */
 #define REPAIR_ROUNDS 64u
 
@@ -59,11 +57,11 @@ static uint32_t near_windows(const struct clew__host_pair *pair, uint64_t epoch,
     while (left < pair->window_count && pair->windows[left]->epoch <= epoch)
         left++;
     right = left;
-    while (calls < NEAR_CALLS && right - left < pair->window_count) {
+    while (calls < CLEW__OFFSETS_NEAR && right - left < pair->window_count) {
         bool is_left = right == pair->window_count || (left > 0 && epoch - pair->windows[left - 1]->epoch <=
                                                                        pair->windows[right]->epoch - epoch);
         uint64_t more = pair->windows[is_left ? left - 1 : right]->calls;
-        calls = more > NEAR_CALLS ? NEAR_CALLS : calls + more;
+        calls = more > CLEW__OFFSETS_NEAR ? CLEW__OFFSETS_NEAR : calls + more;
         if (is_left)
             left--;
         else
@@ -278,30 +276,52 @@ static bool is_flat(const struct clew__offsets *offsets) {
     return true;
 }
 
+static bool is_same(const struct clew__pair_offset *a, const struct clew__pair_offset *b) {
+    return a->low == b->low && a->high == b->high && a->offset == b->offset &&
+           a->is_contradicted == b->is_contradicted;
+}
+
+/* Resolves the pairs that may say something else than before. Whether one does. */
+static bool resolve_stale(struct clew__offsets *offsets, uint64_t epoch) {
+    bool is_changed = false;
+    for (uint32_t i = 0; i < offsets->pair_count; i++) {
+        struct clew__host_pair *pair = &offsets->pairs[i];
+        bool is_other_time = epoch != offsets->solved_epoch && clew__pair_contradicts(pair);
+        if (offsets->is_solved && !pair->is_stale && !is_other_time)
+            continue;
+        struct clew__pair_offset resolved = clew__pair_resolve(pair, epoch);
+        is_changed |= !offsets->is_solved || !is_same(&resolved, &offsets->resolved[i]);
+        offsets->resolved[i] = resolved;
+        pair->is_stale = false;
+    }
+    offsets->solved_epoch = epoch;
+    offsets->solved_generation = offsets->generation;
+    return is_changed;
+}
+
 bool clew__offsets_solve(struct clew__offsets *offsets, uint64_t epoch) {
     struct solver solver;
     epoch = offsets->contradicted ? epoch : 0;
     if (offsets->is_solved && offsets->solved_generation == offsets->generation &&
         offsets->solved_epoch == epoch)
         return true;
+    if (!clew__array_reserve(&offsets->resolved, &offsets->resolved_capacity, offsets->pair_count,
+                             sizeof *offsets->resolved))
+        return false;
+    if (!resolve_stale(offsets, epoch) && offsets->is_solved)
+        return true;
     offsets->is_solved = false;
     offsets->host_count = clew__texts_count(offsets->hosts);
     if (!clew__array_reserve(&offsets->solution, &offsets->host_capacity, offsets->host_count,
                              sizeof *offsets->solution) ||
-        !clew__array_reserve(&offsets->resolved, &offsets->resolved_capacity, offsets->pair_count,
-                             sizeof *offsets->resolved) ||
         !start(&solver, offsets))
         return false;
-    for (uint32_t i = 0; i < offsets->pair_count; i++)
-        offsets->resolved[i] = clew__pair_resolve(&offsets->pairs[i], epoch);
     find_tree(&solver);
     find_adjacent(&solver);
     place_all(&solver);
     satisfy_rings(&solver);
     clew_memory_release(solver.memory);
     offsets->is_flat = is_flat(offsets);
-    offsets->solved_generation = offsets->generation;
-    offsets->solved_epoch = epoch;
     offsets->is_solved = true;
     return true;
 }

@@ -551,6 +551,64 @@ Test(skew, when_calls_contradict_each_other_most_of_them_are_believed) {
     CLEW_NO_LEAKS();
 }
 
+/* Otherwise each trace of a fleet in which some calls are not waited for would solve all pairs anew. */
+Test(skew, calls_that_contradict_each_other_change_little_once_many_have_come) {
+    enum { CALLS = 4000 };
+    struct clew__offsets *offsets = new_offsets();
+    uint64_t before = 0;
+    for (uint32_t i = 0; i < CALLS; i++) {
+        char trace[8];
+        uint64_t shift = i % 2 ? 80 * MILLI : 0 - 50 * MILLI;
+        struct build_span spans[] = {CALL(SECOND + i * MILLI, shift, "a", "b")};
+        snprintf(trace, sizeof trace, "%x", i + 1);
+        spans[0].trace = spans[1].trace = trace;
+        learn(offsets, spans, 2);
+        if (i == CALLS / 2)
+            before = clew__offsets_generation(offsets);
+    }
+    const clew_clock_offset *found = find_offset(offsets, "a", "b");
+    cr_assert(found);
+    cr_expect(found->is_contradicted);
+    cr_expect_eq(found->edges, CALLS);
+    cr_expect_lt(clew__offsets_generation(offsets) - before, CALLS / 20);
+    clew__offsets_free(offsets);
+    CLEW_NO_LEAKS();
+}
+
+/* Most of what was found before is kept: it must be what would be found anew. */
+Test(skew, whoever_is_asked_after_every_call_says_the_same_as_who_is_asked_at_the_end) {
+    enum { CALLS = 400, EPOCHS = 2 };
+    struct random random = {3};
+    struct clew__offsets *asked = new_offsets();
+    struct built built[CALLS];
+    for (uint32_t i = 0; i < CALLS; i++) {
+        char trace[8];
+        uint64_t base = (1 + random_below(&random, EPOCHS)) * CLEW__OFFSETS_WINDOW;
+        uint64_t shift = random_below(&random, 120 * MILLI) - 60 * MILLI;
+        struct build_span spans[] = {CALL(base, shift, "a", "b")};
+        snprintf(trace, sizeof trace, "%x", i + 1);
+        spans[0].trace = spans[1].trace = trace;
+        built[i] = learned(asked, spans, 2);
+        /* Mostly about the same time: for another one all is found anew. */
+        struct clew_trace *other = built[i % 8 == 0 ? random_below(&random, i + 1) : 0].trace;
+        cr_assert(clew__offsets_apply(asked, other));
+        char *one = build_print(other);
+        struct clew__offsets *fresh = new_offsets();
+        for (uint32_t k = 0; k <= i; k++)
+            clew__offsets_learn(fresh, built[k].trace, 0);
+        cr_assert(clew__offsets_apply(fresh, other));
+        char *anew = build_print(other);
+        cr_assert_str_eq(one, anew, "after %u", i);
+        free(one);
+        free(anew);
+        clew__offsets_free(fresh);
+    }
+    for (uint32_t i = 0; i < CALLS; i++)
+        build_free(&built[i]);
+    clew__offsets_free(asked);
+    CLEW_NO_LEAKS();
+}
+
 Test(skew, a_clock_that_drifts_is_followed) {
     enum { CALLS = 1000 };
     struct clew__offsets *offsets = new_offsets();
