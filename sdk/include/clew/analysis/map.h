@@ -18,15 +18,15 @@ CLEW_BEGIN_DECLS
 
 typedef struct clew_service_map clew_service_map;
 
-/** What an edge is known from, and its name in reports. */
+/** What an edge is known from, and its name in reports, in whose order they stand. */
 #define CLEW_EDGE_TYPES(X)                                                                                   \
-    X(CLEW_EDGE_RPC, "rpc")                   /* a client's and a server's span */                           \
-    X(CLEW_EDGE_MESSAGING, "messaging")       /* a producer's and a consumer's span, by parent or by link */ \
     X(CLEW_EDGE_DATABASE, "database")         /* a client's span that names a database */                    \
     X(CLEW_EDGE_GENAI, "genai")               /* a client's span that names a provider of models */          \
-    X(CLEW_EDGE_VIRTUAL_NODE, "virtual_node") /* one side named the other, which left no span */             \
     X(CLEW_EDGE_INFERRED, "inferred")         /* one side's span, the other side by its place in the tree */ \
-    X(CLEW_EDGE_UNKNOWN, "unknown")           /* spans without a kind; the service changes */
+    X(CLEW_EDGE_MESSAGING, "messaging")       /* a producer's and a consumer's span, by parent or by link */ \
+    X(CLEW_EDGE_RPC, "rpc")                   /* a client's and a server's span */                           \
+    X(CLEW_EDGE_UNKNOWN, "unknown")           /* spans without a kind; the service changes */                \
+    X(CLEW_EDGE_VIRTUAL_NODE, "virtual_node") /* one side named the other, which left no span */
 
 typedef enum clew_edge_type {
 #define CLEW_EDGE_TYPE_VALUE(name, text) name,
