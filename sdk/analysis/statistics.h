@@ -62,23 +62,4 @@ struct clew__rate_test clew__rate_test(uint64_t count_before, double time_before
  * of the `p` in its place. false when memory runs out. */
 bool clew__false_discovery(const double *p, double *q, size_t count);
 
-/* ---- change points ---- */
-
-enum clew__change { CLEW__CHANGE_NONE = 0, CLEW__CHANGE_UP, CLEW__CHANGE_DOWN };
-
-/* Page-Hinkley on the logarithms of durations, both ways, in units of their standard deviation. */
-struct clew__change_detector {
-    double tolerance, threshold;
-    uint64_t count;
-    double mean, squares; /* of the logarithms; squared distances from the mean, summed */
-    double up, up_least;  /* cumulated deviations */
-    double down, down_most;
-};
-/* Shifts under `tolerance` are not looked for; the larger the threshold, the later and surer a change is
- * told. 0.25 and 30 tell a shift of one deviation after some 40 values, and a change that is none once in
- * some millions. */
-void clew__change_detector_init(struct clew__change_detector *detector, double tolerance, double threshold);
-/* The next value. After a change it starts anew. */
-enum clew__change clew__change_detector_add(struct clew__change_detector *detector, uint64_t nano);
-
 #endif
