@@ -28,9 +28,9 @@ static void find_children(const struct clew__sibling *siblings, uint32_t count, 
     }
 }
 
-static void find_ends(struct clew__place *places, uint32_t count) {
+static void find_ends(struct clew__laid *places, uint32_t count) {
     for (uint32_t i = count; i-- > 0;) {
-        struct clew__place *place = &places[i];
+        struct clew__laid *place = &places[i];
         if (place->end == 0)
             place->end = i + 1;
         if (place->parent != CLEW_NO_SPAN && places[place->parent].end == 0)
@@ -38,9 +38,9 @@ static void find_ends(struct clew__place *places, uint32_t count) {
     }
 }
 
-struct clew__place *clew__arrange(struct clew__arena *arena, struct clew__sibling *siblings, uint32_t count,
-                                  uint32_t item_count) {
-    struct clew__place *places = (struct clew__place *)clew__arena_take(arena, count, sizeof *places);
+struct clew__laid *clew__arrange(struct clew__arena *arena, struct clew__sibling *siblings, uint32_t count,
+                                 uint32_t item_count) {
+    struct clew__laid *places = (struct clew__laid *)clew__arena_take(arena, count, sizeof *places);
     uint32_t *first_child =
         (uint32_t *)clew_memory_allocate(((size_t)item_count + count + 1) * sizeof *first_child);
     uint32_t *open = first_child ? first_child + item_count : NULL; /* where the siblings go on, by depth */
@@ -58,7 +58,7 @@ struct clew__place *clew__arrange(struct clew__arena *arena, struct clew__siblin
         const struct clew__sibling *sibling = next < count ? &siblings[next] : NULL;
         uint32_t parent_item = parent == CLEW_NO_SPAN ? CLEW_NO_SPAN : places[parent].item;
         if (sibling && sibling->parent == parent_item && placed < count) {
-            places[placed] = (struct clew__place){.item = sibling->item, .parent = parent, .depth = depth};
+            places[placed] = (struct clew__laid){.item = sibling->item, .parent = parent, .depth = depth};
             open[depth++] = next + 1;
             parent = placed++;
             next = first_child[sibling->item];

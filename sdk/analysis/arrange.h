@@ -15,7 +15,7 @@ struct clew__sibling {
 };
 
 /* By position. */
-struct clew__place {
+struct clew__laid {
     uint32_t item;
     uint32_t parent; /* position, or CLEW_NO_SPAN */
     uint32_t end;    /* position behind the subtree */
@@ -24,8 +24,8 @@ struct clew__place {
 
 /* Sorts `siblings` and lays the forest out: as many places, from the arena; parents come before their
  * children. Items are below `item_count`. NULL when memory runs out. */
-struct clew__place *clew__arrange(struct clew__arena *arena, struct clew__sibling *siblings, uint32_t count,
-                                  uint32_t item_count);
+struct clew__laid *clew__arrange(struct clew__arena *arena, struct clew__sibling *siblings, uint32_t count,
+                                 uint32_t item_count);
 
 /* The spans of a trace, parents before their children, in memory that the caller releases; `*count` of them.
  * NULL when memory runs out. */

@@ -1,15 +1,9 @@
 /* The histogram of times between spans. No state but the caller's. */
 #include "sdk/analysis/arrivals.h"
 
-#define TOTAL_MAX 65536u /* then all counts are halved */
+#include "sdk/analysis/histogram.h"
 
-static unsigned bucket_of(uint64_t nano) {
-    unsigned doubling;
-    if (nano < 4)
-        return (unsigned)nano;
-    doubling = 63 - (unsigned)__builtin_clzll(nano);
-    return 4 * (doubling - 1) + (unsigned)(nano >> (doubling - 2) & 3);
-}
+#define TOTAL_MAX 65536u /* then all counts are halved */
 
 /* The largest time that falls into the bucket. */
 static uint64_t border_of(unsigned bucket) {
@@ -28,7 +22,7 @@ static void halve(struct clew__arrivals *arrivals) {
 void clew__arrivals_add(struct clew__arrivals *arrivals, uint64_t nano) {
     if (arrivals->total >= TOTAL_MAX)
         halve(arrivals);
-    arrivals->counts[bucket_of(nano)]++;
+    arrivals->counts[clew__histogram_bucket_of(nano)]++;
     arrivals->total++;
 }
 

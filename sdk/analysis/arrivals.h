@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-/* Four to each doubling. */
+/* Those of histogram.h: four to each doubling. */
 #define CLEW__ARRIVAL_BUCKETS 256
 
 struct clew__arrivals {

@@ -321,13 +321,9 @@ static bool place_sums(struct adding *adding) {
     return true;
 }
 
-static void count(uint64_t *sum, uint64_t value) {
-    *sum = clew__saturated_sum(*sum, value);
-}
-
 static void keep_value(struct clew_baseline *baseline, struct clew__row *row, uint64_t value) {
     if (clew_sketch_add(&row->values, value, 1) != CLEW_OK)
-        count(&baseline->lost, 1);
+        clew__saturated_add(&baseline->lost, 1);
 }
 
 static void count_group(struct adding *adding, uint32_t begin, uint32_t end) {
@@ -338,20 +334,20 @@ static void count_group(struct adding *adding, uint32_t begin, uint32_t end) {
     if (adding->sums[begin] != CLEW__TABLE_NONE)
         clew__shape_sum_at(baseline, adding->sums[begin])->nano += part_of(adding, begin, end);
     if (row->key.kind == CLEW_COMPARISON_OTHER) {
-        count(&baseline->overflowed, 1);
+        clew__saturated_add(&baseline->overflowed, 1);
         return;
     }
     for (uint32_t i = begin; i < end; i++) {
         const struct entry *entry = &adding->entries[adding->keys[i].index];
         calls += entry->is_call;
         nano += entry->value;
-        count(&row->errors, entry->is_error);
+        clew__saturated_add(&row->errors, entry->is_error);
         if (!is_of_request)
             keep_value(baseline, row, entry->value);
     }
-    count(&row->calls, calls);
-    count(&row->squares, calls * calls);
-    count(&row->nano, nano);
+    clew__saturated_add(&row->calls, calls);
+    clew__saturated_add(&row->squares, calls * calls);
+    clew__saturated_add(&row->nano, nano);
     if (is_of_request && nano > 0)
         keep_value(baseline, row, nano);
 }
@@ -364,7 +360,7 @@ static void count_request(struct adding *adding, uint32_t request) {
     uint64_t duration = root->end_unix_nano - root->start_unix_nano;
     clew_trace_span span;
     if (clew_trace_span_at(adding->trace, root->span, &span))
-        count(&row->errors, clew_trace_span_has_failed(&span));
+        clew__saturated_add(&row->errors, clew_trace_span_has_failed(&span));
     row->calls++;
     row->nano += duration;
     keep_value(baseline, row, duration);
@@ -441,7 +437,7 @@ int clew_baseline_add(clew_baseline *baseline, const clew_trace *trace, const cl
         count_trace(&adding);
         result = baseline->lost == lost ? CLEW_OK : CLEW_ENOMEM;
     }
-    count(&baseline->dropped, baseline->traces == traces);
+    clew__saturated_add(&baseline->dropped, baseline->traces == traces);
     end_adding(&adding);
     return result;
 }

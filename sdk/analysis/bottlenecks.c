@@ -92,10 +92,6 @@ uint32_t clew__bottlenecks_case(clew_bottlenecks *bottlenecks, clew_bottleneck_k
 
 /* Merging: rows first, which may fail; then numbers. */
 
-static void add(uint64_t *sum, uint64_t value) {
-    *sum = clew__saturated_sum(*sum, value);
-}
-
 static clew_text text_at(const clew_bottlenecks *bottlenecks, clew__text text) {
     return clew__texts_get(bottlenecks->texts, text);
 }
@@ -123,29 +119,29 @@ static bool place_all(clew_bottlenecks *into, const clew_bottlenecks *from, uint
 
 static void add_operation(clew_bottlenecks *into, struct clew__operation_sum *sum,
                           const clew_bottlenecks *from, const struct clew__operation_sum *more) {
-    add(&sum->traces, more->traces);
-    add(&sum->on_path, more->on_path);
-    add(&sum->count, more->count);
+    clew__saturated_add(&sum->traces, more->traces);
+    clew__saturated_add(&sum->on_path, more->on_path);
+    clew__saturated_add(&sum->count, more->count);
     if (more->longest > sum->longest)
         sum->longest = more->longest;
     if (more->has_first)
         clew__first_call_take(sum, &more->first);
     clew__histogram_merge(&sum->own, &more->own);
     clew__histogram_merge(&sum->lead, &more->lead);
-    add(&sum->lead_duration, more->lead_duration);
-    add(&sum->off_count, more->off_count);
-    add(&sum->off_duration, more->off_duration);
+    clew__saturated_add(&sum->lead_duration, more->lead_duration);
+    clew__saturated_add(&sum->off_count, more->off_count);
+    clew__saturated_add(&sum->off_duration, more->off_duration);
     clew__exemplar_merge(&sum->exemplars, into->texts, &into->text_count, &more->exemplars, from->texts);
 }
 
 static void add_case(clew_bottlenecks *into, struct clew__case *row, const clew_bottlenecks *from,
                      const struct clew__case *more) {
-    add(&row->traces, more->traces);
-    add(&row->groups, more->groups);
-    add(&row->calls, more->calls);
-    add(&row->time, more->time);
-    add(&row->saving, more->saving);
-    add(&row->against, more->against);
+    clew__saturated_add(&row->traces, more->traces);
+    clew__saturated_add(&row->groups, more->groups);
+    clew__saturated_add(&row->calls, more->calls);
+    clew__saturated_add(&row->time, more->time);
+    clew__saturated_add(&row->saving, more->saving);
+    clew__saturated_add(&row->against, more->against);
     clew__exemplar_merge(&row->exemplars, into->texts, &into->text_count, &more->exemplars, from->texts);
 }
 
@@ -157,7 +153,7 @@ int clew_bottlenecks_merge(clew_bottlenecks *into, const clew_bottlenecks *from)
     if (operations && cases && place_all(into, from, operations, cases)) {
         for (uint32_t i = 0; i < from->operations.count; i++) {
             if (operations[i] == CLEW__TABLE_NONE)
-                add(&into->overflow, clew__operation_at(from, i)->count);
+                clew__saturated_add(&into->overflow, clew__operation_at(from, i)->count);
             else
                 add_operation(into, clew__operation_at(into, operations[i]), from,
                               clew__operation_at(from, i));
@@ -166,10 +162,10 @@ int clew_bottlenecks_merge(clew_bottlenecks *into, const clew_bottlenecks *from)
             if (cases[i] != CLEW__TABLE_NONE)
                 add_case(into, clew__case_at(into, cases[i]), from, clew__case_at(from, i));
         }
-        add(&into->traces, from->traces);
-        add(&into->total, from->total);
-        add(&into->dropped, from->dropped);
-        add(&into->overflow, from->overflow);
+        clew__saturated_add(&into->traces, from->traces);
+        clew__saturated_add(&into->total, from->total);
+        clew__saturated_add(&into->dropped, from->dropped);
+        clew__saturated_add(&into->overflow, from->overflow);
         result = 0;
     }
     clew__arena_fini(&arena);

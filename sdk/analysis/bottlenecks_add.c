@@ -309,15 +309,11 @@ static bool find_retries(struct adding *adding) {
 
 /* Counting. */
 
-static void add(uint64_t *sum, uint64_t value) {
-    *sum = clew__saturated_sum(*sum, value);
-}
-
 static void see(uint64_t *seen, uint64_t *traces, uint64_t serial) {
     if (*seen == serial)
         return;
     *seen = serial;
-    add(traces, 1);
+    clew__saturated_add(traces, 1);
 }
 
 static void count_on_path(struct adding *adding, uint32_t at, struct clew__operation_sum *sum,
@@ -332,7 +328,7 @@ static void count_on_path(struct adding *adding, uint32_t at, struct clew__opera
     if (seen->has_child && seen->kind != CLEW_CLIENT && seen->kind != CLEW_PRODUCER) {
         clew__histogram_add(
             &sum->lead, seen->first_child_start > seen->start ? seen->first_child_start - seen->start : 0);
-        add(&sum->lead_duration, timing->duration);
+        clew__saturated_add(&sum->lead_duration, timing->duration);
     }
     clew__exemplar_offer(&sum->exemplars, source, at, seen->start, timing->duration);
 }
@@ -344,15 +340,15 @@ static void count_span(struct adding *adding, uint32_t at, uint64_t serial,
     if (seen->row == CLEW__TABLE_NONE)
         return;
     sum = clew__operation_at(adding->bottlenecks, seen->row);
-    add(&sum->count, 1);
+    clew__saturated_add(&sum->count, 1);
     see(&sum->seen, &sum->traces, serial);
     if (seen->critical > 0) {
         see(&sum->seen_on_path, &sum->on_path, serial);
         count_on_path(adding, at, sum, source);
     } else if (seen->is_blocking && seen->parent < adding->path->span_count &&
                adding->seen[seen->parent].critical > 0) {
-        add(&sum->off_count, 1);
-        add(&sum->off_duration, adding->path->spans[at].duration);
+        clew__saturated_add(&sum->off_count, 1);
+        clew__saturated_add(&sum->off_duration, adding->path->spans[at].duration);
     }
 }
 
@@ -360,14 +356,14 @@ static void count_pending(struct adding *adding, const struct pending *pending, 
                           struct clew__exemplar_source *source) {
     struct clew__case *row = clew__case_at(adding->bottlenecks, pending->row);
     if (pending->is_against) {
-        add(&row->against, 1);
+        clew__saturated_add(&row->against, 1);
         return;
     }
     see(&row->seen, &row->traces, serial);
-    add(&row->groups, 1);
-    add(&row->calls, pending->calls);
-    add(&row->time, pending->time);
-    add(&row->saving, pending->saving);
+    clew__saturated_add(&row->groups, 1);
+    clew__saturated_add(&row->calls, pending->calls);
+    clew__saturated_add(&row->time, pending->time);
+    clew__saturated_add(&row->saving, pending->saving);
     clew__exemplar_offer(&row->exemplars, source, pending->span, adding->seen[pending->span].start,
                          adding->path->spans[pending->span].duration);
 }
@@ -382,10 +378,10 @@ static void count_trace(struct adding *adding) {
     for (size_t i = 0; i < adding->pending_count; i++)
         count_pending(adding, &adding->pending[i], serial, &source);
     for (uint32_t i = 0; i < adding->path->root_count; i++)
-        add(&bottlenecks->total,
-            adding->path->roots[i].end_unix_nano - adding->path->roots[i].start_unix_nano);
-    add(&bottlenecks->traces, 1);
-    add(&bottlenecks->overflow, adding->overflow);
+        clew__saturated_add(&bottlenecks->total,
+                            adding->path->roots[i].end_unix_nano - adding->path->roots[i].start_unix_nano);
+    clew__saturated_add(&bottlenecks->traces, 1);
+    clew__saturated_add(&bottlenecks->overflow, adding->overflow);
 }
 
 static bool prepare(struct adding *adding) {
@@ -408,7 +404,7 @@ int clew_bottlenecks_add(clew_bottlenecks *bottlenecks, const clew_trace *trace,
         count_trace(&adding);
         result = 0;
     } else {
-        add(&bottlenecks->dropped, 1);
+        clew__saturated_add(&bottlenecks->dropped, 1);
     }
     clew_trace_errors_free(adding.errors);
     clew_memory_release(adding.pending);

@@ -5,6 +5,8 @@
  * STATISTICS_MIN calls. */
 #include "sdk/analysis/bottlenecks.h"
 
+#include "sdk/analysis/names.h"
+
 #include <clew/extend.h>
 
 #include <stdlib.h>
@@ -245,21 +247,15 @@ static void find_all(struct finding *finding) {
     }
 }
 
-static int compare_texts(clew_text a, clew_text b) {
-    size_t common = a.size < b.size ? a.size : b.size;
-    int by = common == 0 ? 0 : memcmp(a.data, b.data, common);
-    return by ? by : (a.size > b.size) - (a.size < b.size);
-}
-
 static int compare_findings(const void *first, const void *second) {
     const clew_bottleneck *a = (const clew_bottleneck *)first, *b = (const clew_bottleneck *)second;
     int by = (a->saving < b->saving) - (a->saving > b->saving);
     by = by ? by : (int)a->kind - (int)b->kind;
-    by = by ? by : compare_texts(a->service, b->service);
-    by = by ? by : compare_texts(a->operation, b->operation);
-    by = by ? by : compare_texts(a->caller_service, b->caller_service);
-    by = by ? by : compare_texts(a->caller_operation, b->caller_operation);
-    return by ? by : compare_texts(a->text, b->text);
+    by = by ? by : clew__text_compare(a->service, b->service);
+    by = by ? by : clew__text_compare(a->operation, b->operation);
+    by = by ? by : clew__text_compare(a->caller_service, b->caller_service);
+    by = by ? by : clew__text_compare(a->caller_operation, b->caller_operation);
+    return by ? by : clew__text_compare(a->text, b->text);
 }
 
 /* Rules for an operation, of which a split and a tail exclude each other. */

@@ -83,7 +83,7 @@ static clew_diff_status status_of(const struct clew__aligned *item) {
     return item->after ? CLEW_DIFF_ADDED : CLEW_DIFF_REMOVED;
 }
 
-static bool show_node(struct clew__diffing *diffing, struct diff *diff, const struct clew__place *place,
+static bool show_node(struct clew__diffing *diffing, struct diff *diff, const struct clew__laid *place,
                       const uint32_t *positions, clew_diff_node *node) {
     const struct clew__aligned *item = clew__aligned_at(diffing, place->item);
     const struct clew__frame *frame =

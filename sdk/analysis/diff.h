@@ -22,7 +22,7 @@ struct clew__diffing {
     uint64_t weight_before, weight_after; /* requests, in parts */
     struct clew__table frames, items;
     struct clew__arena scratch;
-    struct clew__place *places; /* of items */
+    struct clew__laid *places; /* of items */
 };
 
 static inline struct clew__aligned *clew__aligned_at(const struct clew__diffing *diffing, uint32_t item) {

@@ -25,8 +25,7 @@ clew_errors *clew_errors_new(const clew_errors_options *options) {
     errors->limit = given.type_limit ? given.type_limit : TYPE_LIMIT;
     if (errors->limit > TYPE_LIMIT_MAX)
         errors->limit = TYPE_LIMIT_MAX;
-    clew__table_init(&errors->types, sizeof(struct clew__error_type),
-                     offsetof(struct clew__error_type, seen));
+    clew__table_init(&errors->types, sizeof(struct clew__error_row), offsetof(struct clew__error_row, seen));
     clew__table_init(&errors->retries, sizeof(struct clew__retry_sum),
                      offsetof(struct clew__retry_sum, seen));
     return errors;
@@ -91,19 +90,15 @@ static bool prepare(struct adding *adding) {
     return adding->types && adding->retries && place_types(adding) && place_retries(adding);
 }
 
-static void add(uint64_t *sum, uint64_t value) {
-    *sum = clew__saturated_sum(*sum, value);
-}
-
-static struct clew__error_type *type_at(const struct adding *adding, uint32_t origin) {
-    return (struct clew__error_type *)clew__table_at(&adding->errors->types, adding->types[origin]);
+static struct clew__error_row *type_at(const struct adding *adding, uint32_t origin) {
+    return (struct clew__error_row *)clew__table_at(&adding->errors->types, adding->types[origin]);
 }
 
 static void see(uint64_t *seen, uint64_t *traces, uint64_t serial) {
     if (*seen == serial)
         return;
     *seen = serial;
-    add(traces, 1);
+    clew__saturated_add(traces, 1);
 }
 
 static bool is_passed_on(const struct adding *adding, uint32_t top) {
@@ -115,13 +110,13 @@ static bool is_passed_on(const struct adding *adding, uint32_t top) {
 }
 
 static void count_origin(struct adding *adding, uint32_t at, uint64_t serial) {
-    struct clew__error_type *type = type_at(adding, at);
+    struct clew__error_row *type = type_at(adding, at);
     const clew_span_error *error = &adding->found->spans[at];
     clew_trace_span span;
     clew_trace_span_at(adding->trace, at, &span);
-    add(&type->count, 1);
-    add(&type->edges, error->is_edge);
-    add(&type->handled, !is_passed_on(adding, error->reaches));
+    clew__saturated_add(&type->count, 1);
+    clew__saturated_add(&type->edges, error->is_edge);
+    clew__saturated_add(&type->handled, !is_passed_on(adding, error->reaches));
     see(&type->seen, &type->traces, serial);
     if (type->count == 1 || span.start_unix_nano < type->first)
         type->first = span.start_unix_nano;
@@ -138,11 +133,11 @@ static void count_retry(struct adding *adding, uint32_t index, uint64_t serial) 
     clew_trace_span first, last;
     clew_trace_span_at(adding->trace, group->first_span, &first);
     clew_trace_span_at(adding->trace, group->last_span, &last);
-    add(&sum->groups, 1);
-    add(&sum->succeeded, group->has_succeeded);
-    add(&sum->attempts, group->attempts);
-    add(&sum->wasted_critical, group->wasted_critical);
-    add(&sum->waited, group->waited);
+    clew__saturated_add(&sum->groups, 1);
+    clew__saturated_add(&sum->succeeded, group->has_succeeded);
+    clew__saturated_add(&sum->attempts, group->attempts);
+    clew__saturated_add(&sum->wasted_critical, group->wasted_critical);
+    clew__saturated_add(&sum->waited, group->waited);
     see(&sum->seen, &sum->traces, serial);
     clew__exemplar_offer(&sum->exemplars, &adding->source, group->first_span, first.start_unix_nano,
                          last.end_unix_nano - first.start_unix_nano);
@@ -152,9 +147,10 @@ static void count_roots(struct adding *adding) {
     for (uint32_t i = 0; i < adding->path->root_count; i++) {
         const clew_path_root *root = &adding->path->roots[i];
         uint32_t origin = root->span == CLEW_NO_SPAN ? CLEW_NO_SPAN : adding->found->spans[root->span].origin;
-        add(&adding->errors->sums.critical_total, root->end_unix_nano - root->start_unix_nano);
+        clew__saturated_add(&adding->errors->sums.critical_total,
+                            root->end_unix_nano - root->start_unix_nano);
         if (origin != CLEW_NO_SPAN)
-            add(&type_at(adding, origin)->roots_failed, 1);
+            clew__saturated_add(&type_at(adding, origin)->roots_failed, 1);
     }
 }
 
@@ -167,24 +163,25 @@ static void count_trace(struct adding *adding) {
         if (found->spans[i].role == CLEW_ERROR_ORIGIN)
             count_origin(adding, i, serial);
         else if (found->spans[i].role == CLEW_ERROR_PROPAGATED)
-            add(&type_at(adding, found->spans[i].origin)->propagated, 1);
+            clew__saturated_add(&type_at(adding, found->spans[i].origin)->propagated, 1);
         /* Time is lost once, where several that failed lie above each other. */
         if (found->spans[i].is_top)
-            add(&type_at(adding, found->spans[i].origin)->critical_lost, adding->path->spans[i].critical);
+            clew__saturated_add(&type_at(adding, found->spans[i].origin)->critical_lost,
+                                adding->path->spans[i].critical);
     }
     for (uint32_t i = 0; i < found->retry_count; i++)
         count_retry(adding, i, serial);
     count_roots(adding);
-    add(&sums->traces, 1);
-    add(&sums->traces_with_errors, found->failed > 0);
-    add(&sums->roots, found->roots);
-    add(&sums->roots_failed, found->roots_failed);
-    add(&sums->spans, found->span_count);
-    add(&sums->failed, found->failed);
-    add(&sums->origins, found->origins);
-    add(&sums->propagated, found->propagated);
-    add(&sums->handled, found->handled);
-    add(&sums->critical_lost, found->critical_lost);
+    clew__saturated_add(&sums->traces, 1);
+    clew__saturated_add(&sums->traces_with_errors, found->failed > 0);
+    clew__saturated_add(&sums->roots, found->roots);
+    clew__saturated_add(&sums->roots_failed, found->roots_failed);
+    clew__saturated_add(&sums->spans, found->span_count);
+    clew__saturated_add(&sums->failed, found->failed);
+    clew__saturated_add(&sums->origins, found->origins);
+    clew__saturated_add(&sums->propagated, found->propagated);
+    clew__saturated_add(&sums->handled, found->handled);
+    clew__saturated_add(&sums->critical_lost, found->critical_lost);
 }
 
 int clew_errors_add(clew_errors *errors, const clew_trace *trace, const clew_critical_path *path) {
@@ -196,7 +193,7 @@ int clew_errors_add(clew_errors *errors, const clew_trace *trace, const clew_cri
         count_trace(&adding);
         result = 0;
     } else {
-        add(&errors->sums.dropped, 1);
+        clew__saturated_add(&errors->sums.dropped, 1);
     }
     clew_trace_errors_free(adding.found);
     clew__arena_fini(&adding.arena);

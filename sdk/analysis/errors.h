@@ -11,7 +11,7 @@
 
 /* What is beyond the limit has keys of CLEW__TEXT_FAILED. */
 
-struct clew__error_type {
+struct clew__error_row {
     clew__text service, operation, type, message;
     uint64_t seen; /* the last trace that was counted */
     uint64_t count, edges, propagated, handled, traces, roots_failed, critical_lost;

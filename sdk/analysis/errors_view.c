@@ -1,6 +1,7 @@
 /* Rows of errors: found, brought together, shown. One thread at a time. */
 #include "sdk/analysis/errors.h"
 
+#include "sdk/analysis/names.h"
 #include "sdk/analysis/saturate.h"
 #include "sdk/base/memory.h"
 
@@ -44,14 +45,10 @@ uint32_t clew__errors_place_retry(clew_errors *errors, clew_text service, clew_t
     return place(errors, &errors->retries, texts, sizeof texts / sizeof *texts);
 }
 
-static void add(uint64_t *sum, uint64_t value) {
-    *sum = clew__saturated_sum(*sum, value);
-}
-
 /* Merging. */
 
-static const struct clew__error_type *type_at(const clew_errors *errors, uint32_t index) {
-    return (const struct clew__error_type *)clew__table_at(&errors->types, index);
+static const struct clew__error_row *type_at(const clew_errors *errors, uint32_t index) {
+    return (const struct clew__error_row *)clew__table_at(&errors->types, index);
 }
 
 static const struct clew__retry_sum *retry_at(const clew_errors *errors, uint32_t index) {
@@ -59,7 +56,7 @@ static const struct clew__retry_sum *retry_at(const clew_errors *errors, uint32_
 }
 
 static uint32_t place_type_of(clew_errors *into, const clew_errors *from, uint32_t index) {
-    const struct clew__error_type *type = type_at(from, index);
+    const struct clew__error_row *type = type_at(from, index);
     if (type->service == CLEW__TEXT_FAILED)
         return clew__errors_place_other(&into->types);
     return clew__errors_place_type(
@@ -90,47 +87,47 @@ static bool place_all(clew_errors *into, const clew_errors *from, uint32_t *type
 }
 
 static void add_type(clew_errors *into, uint32_t row, const clew_errors *from, uint32_t index) {
-    struct clew__error_type *type = (struct clew__error_type *)clew__table_at(&into->types, row);
-    const struct clew__error_type *more = type_at(from, index);
+    struct clew__error_row *type = (struct clew__error_row *)clew__table_at(&into->types, row);
+    const struct clew__error_row *more = type_at(from, index);
     if (more->count > 0 && (type->count == 0 || more->first < type->first))
         type->first = more->first;
     if (more->last > type->last)
         type->last = more->last;
-    add(&type->count, more->count);
-    add(&type->edges, more->edges);
-    add(&type->propagated, more->propagated);
-    add(&type->handled, more->handled);
-    add(&type->traces, more->traces);
-    add(&type->roots_failed, more->roots_failed);
-    add(&type->critical_lost, more->critical_lost);
+    clew__saturated_add(&type->count, more->count);
+    clew__saturated_add(&type->edges, more->edges);
+    clew__saturated_add(&type->propagated, more->propagated);
+    clew__saturated_add(&type->handled, more->handled);
+    clew__saturated_add(&type->traces, more->traces);
+    clew__saturated_add(&type->roots_failed, more->roots_failed);
+    clew__saturated_add(&type->critical_lost, more->critical_lost);
     clew__exemplar_merge(&type->exemplars, into->texts, &into->text_count, &more->exemplars, from->texts);
 }
 
 static void add_retry(clew_errors *into, uint32_t row, const clew_errors *from, uint32_t index) {
     struct clew__retry_sum *sum = (struct clew__retry_sum *)clew__table_at(&into->retries, row);
     const struct clew__retry_sum *more = retry_at(from, index);
-    add(&sum->groups, more->groups);
-    add(&sum->succeeded, more->succeeded);
-    add(&sum->attempts, more->attempts);
-    add(&sum->wasted_critical, more->wasted_critical);
-    add(&sum->waited, more->waited);
-    add(&sum->traces, more->traces);
+    clew__saturated_add(&sum->groups, more->groups);
+    clew__saturated_add(&sum->succeeded, more->succeeded);
+    clew__saturated_add(&sum->attempts, more->attempts);
+    clew__saturated_add(&sum->wasted_critical, more->wasted_critical);
+    clew__saturated_add(&sum->waited, more->waited);
+    clew__saturated_add(&sum->traces, more->traces);
     clew__exemplar_merge(&sum->exemplars, into->texts, &into->text_count, &more->exemplars, from->texts);
 }
 
 static void add_sums(struct clew__error_sums *into, const struct clew__error_sums *from) {
-    add(&into->traces, from->traces);
-    add(&into->traces_with_errors, from->traces_with_errors);
-    add(&into->roots, from->roots);
-    add(&into->roots_failed, from->roots_failed);
-    add(&into->spans, from->spans);
-    add(&into->failed, from->failed);
-    add(&into->origins, from->origins);
-    add(&into->propagated, from->propagated);
-    add(&into->handled, from->handled);
-    add(&into->critical_lost, from->critical_lost);
-    add(&into->critical_total, from->critical_total);
-    add(&into->dropped, from->dropped);
+    clew__saturated_add(&into->traces, from->traces);
+    clew__saturated_add(&into->traces_with_errors, from->traces_with_errors);
+    clew__saturated_add(&into->roots, from->roots);
+    clew__saturated_add(&into->roots_failed, from->roots_failed);
+    clew__saturated_add(&into->spans, from->spans);
+    clew__saturated_add(&into->failed, from->failed);
+    clew__saturated_add(&into->origins, from->origins);
+    clew__saturated_add(&into->propagated, from->propagated);
+    clew__saturated_add(&into->handled, from->handled);
+    clew__saturated_add(&into->critical_lost, from->critical_lost);
+    clew__saturated_add(&into->critical_total, from->critical_total);
+    clew__saturated_add(&into->dropped, from->dropped);
 }
 
 int clew_errors_merge(clew_errors *into, const clew_errors *from) {
@@ -161,21 +158,15 @@ static int compare_numbers(uint64_t a, uint64_t b) {
     return (a < b) - (a > b); /* the most first */
 }
 
-static int compare_texts(clew_text a, clew_text b) {
-    size_t common = a.size < b.size ? a.size : b.size;
-    int by = common == 0 ? 0 : memcmp(a.data, b.data, common);
-    return by ? by : (a.size > b.size) - (a.size < b.size);
-}
-
 static int compare_types(const void *first, const void *second) {
     const clew_error_type *a = (const clew_error_type *)first, *b = (const clew_error_type *)second;
     int by = compare_numbers(a->roots_failed, b->roots_failed);
     by = by ? by : compare_numbers(a->critical_lost, b->critical_lost);
     by = by ? by : compare_numbers(a->count, b->count);
-    by = by ? by : compare_texts(a->service, b->service);
-    by = by ? by : compare_texts(a->operation, b->operation);
-    by = by ? by : compare_texts(a->type, b->type);
-    by = by ? by : compare_texts(a->message, b->message);
+    by = by ? by : clew__text_compare(a->service, b->service);
+    by = by ? by : clew__text_compare(a->operation, b->operation);
+    by = by ? by : clew__text_compare(a->type, b->type);
+    by = by ? by : clew__text_compare(a->message, b->message);
     return by ? by : (int)a->is_other - (int)b->is_other;
 }
 
@@ -183,13 +174,13 @@ static int compare_retries(const void *first, const void *second) {
     const clew_retry_sum *a = (const clew_retry_sum *)first, *b = (const clew_retry_sum *)second;
     int by = compare_numbers(a->wasted_critical, b->wasted_critical);
     by = by ? by : compare_numbers(a->attempts, b->attempts);
-    by = by ? by : compare_texts(a->service, b->service);
-    by = by ? by : compare_texts(a->operation, b->operation);
+    by = by ? by : clew__text_compare(a->service, b->service);
+    by = by ? by : clew__text_compare(a->operation, b->operation);
     return by ? by : (int)a->is_other - (int)b->is_other;
 }
 
 static bool show_type(const clew_errors *errors, struct clew__arena *arena,
-                      const struct clew__error_type *from, clew_error_type *out) {
+                      const struct clew__error_row *from, clew_error_type *out) {
     *out = (clew_error_type){
         .is_other = from->service == CLEW__TEXT_FAILED,
         .service = clew__arena_text(arena, clew__texts_get(errors->texts, from->service)),

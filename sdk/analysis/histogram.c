@@ -9,21 +9,12 @@
 #define SIDE_PART 10u    /* one in so many values lies on either side */
 #define SLOW_FACTOR 3u
 
-static uint32_t bucket_of(uint64_t value) {
-    uint32_t power, quarter;
-    if (value < 4)
-        return (uint32_t)value;
-    power = 63u - (uint32_t)__builtin_clzll(value);
-    quarter = (uint32_t)(value >> (power - 2)) & 3u;
-    return 4 * (power - 1) + quarter;
-}
-
 static void add_count(uint32_t *count, uint64_t more) {
     *count = more > UINT32_MAX - *count ? UINT32_MAX : *count + (uint32_t)more;
 }
 
 void clew__histogram_add(struct clew__histogram *histogram, uint64_t value) {
-    uint32_t bucket = bucket_of(value);
+    uint32_t bucket = clew__histogram_bucket_of(value);
     histogram->count = clew__saturated_sum(histogram->count, 1);
     histogram->sum = clew__saturated_sum(histogram->sum, value);
     add_count(&histogram->counts[bucket], 1);

@@ -15,6 +15,14 @@ struct clew__histogram {
     uint64_t sums[CLEW__HISTOGRAM_BUCKETS];
 };
 
+/* Of a value, in any array of so many buckets. */
+static inline uint32_t clew__histogram_bucket_of(uint64_t value) {
+    if (value < 4)
+        return (uint32_t)value;
+    uint32_t power = 63u - (uint32_t)__builtin_clzll(value);
+    return 4 * (power - 1) + ((uint32_t)(value >> (power - 2)) & 3u);
+}
+
 void clew__histogram_add(struct clew__histogram *histogram, uint64_t value);
 void clew__histogram_merge(struct clew__histogram *into, const struct clew__histogram *from);
 

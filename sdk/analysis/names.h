@@ -37,6 +37,9 @@ clew_text clew__names_get(const struct clew__names *names, clew__text name);
 
 /* Bytewise; below, at or above zero. */
 int clew__text_compare(clew_text a, clew_text b);
+static inline bool clew__text_equals(clew_text a, clew_text b) {
+    return a.size == b.size && clew__text_compare(a, b) == 0;
+}
 static inline int clew__names_compare(const struct clew__names *names, clew__text a, clew__text b) {
     return clew__texts_compare(names->texts, a, b);
 }

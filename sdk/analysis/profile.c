@@ -280,15 +280,11 @@ static bool place_segments(struct adding *adding) {
     return true;
 }
 
-static void add(uint64_t *sum, uint64_t value) {
-    *sum = clew__saturated_sum(*sum, value);
-}
-
 static void see(uint64_t *seen, uint64_t *count, uint64_t request) {
     if (*seen == request)
         return;
     *seen = request;
-    add(count, 1);
+    clew__saturated_add(count, 1);
 }
 
 static void take_longest(uint64_t *max, uint64_t value) {
@@ -305,20 +301,20 @@ static void count_span(struct adding *adding, uint32_t at, struct clew__exemplar
     uint64_t request = adding->first_request + adding->root_of[at];
     clew_trace_span span, parent;
     clew_trace_span_at(adding->trace, at, &span);
-    add(&sum->count, 1);
-    add(&sum->errors, clew_trace_span_has_failed(&span));
-    add(&sum->duration, timing->duration);
-    add(&sum->self, timing->self);
+    clew__saturated_add(&sum->count, 1);
+    clew__saturated_add(&sum->errors, clew_trace_span_has_failed(&span));
+    clew__saturated_add(&sum->duration, timing->duration);
+    clew__saturated_add(&sum->self, timing->self);
     take_longest(&sum->max, timing->duration);
     if (clew_trace_span_at(adding->trace, span.parent, &parent) &&
         span.start_unix_nano > parent.start_unix_nano)
-        add(&sum->offset, span.start_unix_nano - parent.start_unix_nano);
+        clew__saturated_add(&sum->offset, span.start_unix_nano - parent.start_unix_nano);
     see(&sum->seen, &sum->roots, request);
     see(&frame_sum->seen, &frame_sum->roots, request);
     if (timing->critical > 0)
         see(&sum->seen_on_path, &sum->on_path, request);
     if (is_other(profile, spot->context))
-        add(&profile->overflow, 1);
+        clew__saturated_add(&profile->overflow, 1);
     else
         clew__exemplar_offer(&sum->exemplars, source, at, span.start_unix_nano, timing->duration);
 }
@@ -330,12 +326,12 @@ static void count_segment(struct adding *adding, uint32_t at, uint64_t request,
     struct clew__sum *sum = clew__sum_at(adding->profile, spot->sum);
     struct clew__frame_sum *frame_sum = clew__frame_sum_at(adding->profile, spot->frame_sum);
     uint64_t length = segment->end_unix_nano - segment->start_unix_nano;
-    add(&sum->critical_self, length);
+    clew__saturated_add(&sum->critical_self, length);
     see(&frame_sum->seen_on_path, &frame_sum->on_path, request);
     if (!is_gap(segment))
         return;
-    add(&sum->count, 1);
-    add(&sum->duration, length);
+    clew__saturated_add(&sum->count, 1);
+    clew__saturated_add(&sum->duration, length);
     take_longest(&sum->max, length);
     see(&sum->seen, &sum->roots, request);
     see(&sum->seen_on_path, &sum->on_path, request);
@@ -348,8 +344,8 @@ static void count_whole(struct adding *adding) {
     struct clew__sum *sum = clew__sum_at(adding->profile, adding->whole.sum);
     struct clew__frame_sum *frame_sum = clew__frame_sum_at(adding->profile, adding->whole.frame_sum);
     uint64_t length = root->end_unix_nano - root->start_unix_nano;
-    add(&sum->count, 1);
-    add(&sum->duration, length);
+    clew__saturated_add(&sum->count, 1);
+    clew__saturated_add(&sum->duration, length);
     take_longest(&sum->max, length);
     see(&sum->seen, &sum->roots, adding->first_request);
     see(&frame_sum->seen, &frame_sum->roots, adding->first_request);

@@ -53,10 +53,6 @@ static bool place_all(struct merging *merging) {
     return true;
 }
 
-static void add(uint64_t *sum, uint64_t value) {
-    *sum = clew__saturated_sum(*sum, value);
-}
-
 /* What has come together with its parent in `(other)` is in the same requests. */
 static bool is_of_parent(const struct merging *merging, uint32_t sum_index) {
     const struct clew__sum *sum = clew__sum_at(merging->from, sum_index);
@@ -70,17 +66,17 @@ static bool is_of_parent(const struct merging *merging, uint32_t sum_index) {
 static void add_sum(struct merging *merging, uint32_t index) {
     const struct clew__sum *from = clew__sum_at(merging->from, index);
     struct clew__sum *into = clew__sum_at(merging->into, merging->spots[index].sum);
-    add(&into->count, from->count);
-    add(&into->errors, from->errors);
-    add(&into->duration, from->duration);
-    add(&into->self, from->self);
-    add(&into->critical_self, from->critical_self);
-    add(&into->offset, from->offset);
+    clew__saturated_add(&into->count, from->count);
+    clew__saturated_add(&into->errors, from->errors);
+    clew__saturated_add(&into->duration, from->duration);
+    clew__saturated_add(&into->self, from->self);
+    clew__saturated_add(&into->critical_self, from->critical_self);
+    clew__saturated_add(&into->offset, from->offset);
     if (from->max > into->max)
         into->max = from->max;
     if (!is_of_parent(merging, index)) {
-        add(&into->roots, from->roots);
-        add(&into->on_path, from->on_path);
+        clew__saturated_add(&into->roots, from->roots);
+        clew__saturated_add(&into->on_path, from->on_path);
     }
     clew__exemplar_merge(&into->exemplars, merging->into->texts, &merging->into->text_count, &from->exemplars,
                          merging->from->texts);
@@ -98,8 +94,8 @@ static void add_frame_sums(struct merging *merging) {
         if (at == CLEW__TABLE_NONE || merging->sums[at] != CLEW__TABLE_NONE)
             continue;
         merging->sums[at] = i;
-        add(&into->roots, clew__frame_sum_at(merging->from, at)->roots);
-        add(&into->on_path, clew__frame_sum_at(merging->from, at)->on_path);
+        clew__saturated_add(&into->roots, clew__frame_sum_at(merging->from, at)->roots);
+        clew__saturated_add(&into->on_path, clew__frame_sum_at(merging->from, at)->on_path);
     }
 }
 
@@ -115,10 +111,10 @@ int clew_profile_merge(clew_profile *into, const clew_profile *from) {
         for (uint32_t i = 0; i < from->sums.count; i++)
             add_sum(&merging, i);
         add_frame_sums(&merging);
-        add(&into->traces, from->traces);
-        add(&into->roots, from->roots);
-        add(&into->dropped, from->dropped);
-        add(&into->overflow, from->overflow);
+        clew__saturated_add(&into->traces, from->traces);
+        clew__saturated_add(&into->roots, from->roots);
+        clew__saturated_add(&into->dropped, from->dropped);
+        clew__saturated_add(&into->overflow, from->overflow);
         result = 0;
     }
     clew__arena_fini(&arena);

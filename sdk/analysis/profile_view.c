@@ -2,6 +2,7 @@
 #include "sdk/analysis/profile.h"
 
 #include "sdk/analysis/arrange.h"
+#include "sdk/analysis/names.h"
 #include "sdk/analysis/saturate.h"
 #include "sdk/base/struct_size.h"
 
@@ -37,9 +38,9 @@ struct viewing {
     clew_text *services; /* of a frame: copied for the view */
     clew_text *operations;
     clew_text *callers;
-    struct clew__place *places; /* contexts in an order of their names */
-    uint32_t *sums;             /* of a context, its sum in the bucket at hand */
-    struct column *columns;     /* of a context */
+    struct clew__laid *places; /* contexts in an order of their names */
+    uint32_t *sums;            /* of a context, its sum in the bucket at hand */
+    struct column *columns;    /* of a context */
     struct frame_column *frame_columns;
     struct share shares[CLEW__LATENCY_BUCKETS];
     uint64_t *critical; /* of a context, itself and below */
@@ -58,15 +59,7 @@ static uint64_t part_up(uint64_t value, const struct share *share) {
     return share->part == share->whole ? value : (uint64_t)(product / share->whole);
 }
 
-static void add(uint64_t *sum, uint64_t value) {
-    *sum = clew__saturated_sum(*sum, value);
-}
-
 /* Which roots, and of each bucket how much. */
-
-static bool text_equals(clew_text a, clew_text b) {
-    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
-}
 
 static bool is_looked_at(const struct viewing *viewing, uint32_t context) {
     const clew_profile *profile = viewing->profile;
@@ -74,10 +67,10 @@ static bool is_looked_at(const struct viewing *viewing, uint32_t context) {
     if (!viewing->window.has_root)
         return true;
     if (frame->kind != CLEW_FRAME_SPAN ||
-        !text_equals(viewing->window.service, clew__texts_get(profile->texts, frame->service)))
+        !clew__text_equals(viewing->window.service, clew__texts_get(profile->texts, frame->service)))
         return false;
     return viewing->window.operation.size == 0 ||
-           text_equals(viewing->window.operation, clew__texts_get(profile->texts, frame->operation));
+           clew__text_equals(viewing->window.operation, clew__texts_get(profile->texts, frame->operation));
 }
 
 static void choose_roots(struct viewing *viewing) {
@@ -96,8 +89,8 @@ static void choose_buckets(struct viewing *viewing) {
         if (clew__context_at(viewing->profile, sum->context)->parent != CLEW__TABLE_NONE ||
             !viewing->has_root[sum->context])
             continue;
-        add(&roots[sum->bucket], sum->roots);
-        add(&total, sum->roots);
+        clew__saturated_add(&roots[sum->bucket], sum->roots);
+        clew__saturated_add(&total, sum->roots);
     }
     low = clew__saturated_product(total, viewing->window.from);
     high = clew__saturated_product(total, viewing->window.to);
@@ -106,9 +99,9 @@ static void choose_buckets(struct viewing *viewing) {
         uint64_t end = clew__saturated_sum(begin, length);
         uint64_t first = low > begin ? low : begin, last = high < end ? high : end;
         viewing->shares[i] = (struct share){first < last ? last - first : 0, length};
-        add(&viewing->view->weight, viewing->shares[i].part);
+        clew__saturated_add(&viewing->view->weight, viewing->shares[i].part);
         if (viewing->shares[i].part > 0)
-            add(&viewing->view->shown.roots, part_up(roots[i], &viewing->shares[i]));
+            clew__saturated_add(&viewing->view->shown.roots, part_up(roots[i], &viewing->shares[i]));
         begin = end;
     }
 }
@@ -162,7 +155,7 @@ static bool copy_texts(struct viewing *viewing) {
 
 /* Lays out the contexts that are `is_there` (or all): by `critical`, the most first, then by name; without it
  * by name alone. */
-static struct clew__place *lay_out(struct viewing *viewing, const uint64_t *critical, uint32_t *placed) {
+static struct clew__laid *lay_out(struct viewing *viewing, const uint64_t *critical, uint32_t *placed) {
     uint32_t count = viewing->profile->contexts.count;
     struct clew__sibling *siblings =
         (struct clew__sibling *)clew__arena_take(&viewing->arena, count, sizeof *siblings);
@@ -197,23 +190,24 @@ static void add_bucket(struct viewing *viewing, const struct share *share) {
             continue;
         sum = clew__sum_at(viewing->profile, viewing->sums[context]);
         after = clew__saturated_sum(before, sum->critical_self);
-        add(&column->critical_self, part_of(after, share) - part_of(before, share));
+        clew__saturated_add(&column->critical_self, part_of(after, share) - part_of(before, share));
         before = after;
-        add(&column->count, part_up(sum->count, share));
-        add(&column->errors, part_up(sum->errors, share));
-        add(&column->roots, part_up(sum->roots, share));
-        add(&column->on_path, part_up(sum->on_path, share));
-        add(&column->duration, part_of(sum->duration, share));
-        add(&column->self, part_of(sum->self, share));
-        add(&column->offset, part_of(sum->offset, share));
-        add(&column->weight, part_of(clew__saturated_product(sum->roots, CLEW__REQUEST), share));
+        clew__saturated_add(&column->count, part_up(sum->count, share));
+        clew__saturated_add(&column->errors, part_up(sum->errors, share));
+        clew__saturated_add(&column->roots, part_up(sum->roots, share));
+        clew__saturated_add(&column->on_path, part_up(sum->on_path, share));
+        clew__saturated_add(&column->duration, part_of(sum->duration, share));
+        clew__saturated_add(&column->self, part_of(sum->self, share));
+        clew__saturated_add(&column->offset, part_of(sum->offset, share));
+        clew__saturated_add(&column->weight,
+                            part_of(clew__saturated_product(sum->roots, CLEW__REQUEST), share));
         if (sum->max > column->max)
             column->max = sum->max;
         clew__exemplar_merge(&column->exemplars, viewing->profile->texts, NULL, &sum->exemplars,
                              viewing->profile->texts);
         column->is_there = true;
     }
-    add(&viewing->view->shown.total, part_of(before, share));
+    clew__saturated_add(&viewing->view->shown.total, part_of(before, share));
 }
 
 static void add_buckets(struct viewing *viewing) {
@@ -235,8 +229,8 @@ static void add_buckets(struct viewing *viewing) {
         const struct share *share = &viewing->shares[sum->bucket];
         if (share->part == 0 || !viewing->has_root[sum->root])
             continue;
-        add(&viewing->frame_columns[sum->frame].roots, part_up(sum->roots, share));
-        add(&viewing->frame_columns[sum->frame].on_path, part_up(sum->on_path, share));
+        clew__saturated_add(&viewing->frame_columns[sum->frame].roots, part_up(sum->roots, share));
+        clew__saturated_add(&viewing->frame_columns[sum->frame].on_path, part_up(sum->on_path, share));
     }
 }
 
@@ -244,19 +238,19 @@ static void add_buckets(struct viewing *viewing) {
 static void add_below(struct viewing *viewing) {
     for (uint32_t i = viewing->profile->contexts.count; i-- > 0;) {
         const struct clew__context *context = clew__context_at(viewing->profile, i);
-        add(&viewing->critical[i], viewing->columns[i].critical_self);
+        clew__saturated_add(&viewing->critical[i], viewing->columns[i].critical_self);
         if (context->parent == CLEW__TABLE_NONE)
             continue;
-        add(&viewing->critical[context->parent], viewing->critical[i]);
+        clew__saturated_add(&viewing->critical[context->parent], viewing->critical[i]);
         if (clew__frame_at(viewing->profile, context->frame)->kind == CLEW_FRAME_EDGE_GAP)
-            add(&viewing->gaps[context->parent], viewing->columns[i].critical_self);
+            clew__saturated_add(&viewing->gaps[context->parent], viewing->columns[i].critical_self);
         viewing->columns[context->parent].is_there |= viewing->columns[i].is_there;
     }
 }
 
 /* Results. */
 
-static bool show_node(struct viewing *viewing, const struct clew__place *place, clew_profile_node *node) {
+static bool show_node(struct viewing *viewing, const struct clew__laid *place, clew_profile_node *node) {
     const struct clew__context *context = clew__context_at(viewing->profile, place->item);
     const struct clew__frame *frame = clew__frame_at(viewing->profile, context->frame);
     const struct column *column = &viewing->columns[place->item];
@@ -284,7 +278,7 @@ static bool show_node(struct viewing *viewing, const struct clew__place *place, 
 
 static bool show_nodes(struct viewing *viewing) {
     clew_profile_view *shown = &viewing->view->shown;
-    struct clew__place *places = lay_out(viewing, viewing->critical, &shown->node_count);
+    struct clew__laid *places = lay_out(viewing, viewing->critical, &shown->node_count);
     clew_profile_node *nodes =
         (clew_profile_node *)clew__arena_take(&viewing->view->arena, shown->node_count, sizeof *nodes);
     viewing->view->root_weights =
@@ -338,10 +332,10 @@ static void sum_frames(struct viewing *viewing, struct frame_total *totals) {
         if (!column->is_there)
             continue;
         total->is_there = true;
-        add(&total->shown.count, column->count);
-        add(&total->shown.errors, column->errors);
-        add(&total->shown.duration, column->duration);
-        add(&total->shown.critical_self, column->critical_self);
+        clew__saturated_add(&total->shown.count, column->count);
+        clew__saturated_add(&total->shown.errors, column->errors);
+        clew__saturated_add(&total->shown.duration, column->duration);
+        clew__saturated_add(&total->shown.critical_self, column->critical_self);
         if (column->max > total->shown.max)
             total->shown.max = column->max;
         clew__exemplar_merge(&total->exemplars, profile->texts, NULL, &column->exemplars, profile->texts);

@@ -12,6 +12,10 @@ static inline uint64_t clew__saturated_sum(uint64_t a, uint64_t b) {
     return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
 }
 
+static inline void clew__saturated_add(uint64_t *sum, uint64_t value) {
+    *sum = clew__saturated_sum(*sum, value);
+}
+
 static inline uint64_t clew__saturated_product(uint64_t a, uint64_t b) {
     uint64_t product;
     return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;

@@ -139,16 +139,12 @@ static bool count_error_type(struct clew__series *row, clew__text type, uint64_t
 
 /* ---- counting ---- */
 
-static void add(uint64_t *sum, uint64_t weight) {
-    *sum = clew__saturated_sum(*sum, weight);
-}
-
 static bool count_failure(struct clew__series *row, const struct clew__series_span *span,
                           const struct clew__pick *pick, uint32_t limit, clew__text other) {
     uint64_t weight = span->record->weight;
-    add(&row->errors, weight);
+    clew__saturated_add(&row->errors, weight);
     if (span->is_entry)
-        add(&row->entry_errors, weight);
+        clew__saturated_add(&row->entry_errors, weight);
     bool counted = count_error_type(row, span->error_type, weight, limit, other);
     return take_slowest(&row->error, pick, (struct id_source){.span = span}) && counted;
 }
@@ -161,10 +157,10 @@ bool clew__series_count(struct clew__series *row, const struct clew__series_span
     struct clew__pick pick = pick_of(span);
     bool is_counted = true;
     row->spans++;
-    add(&row->calls, record->weight);
+    clew__saturated_add(&row->calls, record->weight);
     if (span->is_entry)
-        add(&row->entry_calls, record->weight);
-    add(&row->http_classes[http_class < CLEW_HTTP_CLASSES ? http_class : 0], record->weight);
+        clew__saturated_add(&row->entry_calls, record->weight);
+    clew__saturated_add(&row->http_classes[http_class < CLEW_HTTP_CLASSES ? http_class : 0], record->weight);
     if (clew__record_has_failed(record))
         is_counted = count_failure(row, span, &pick, error_type_limit, other);
     if (record->flags & CLEW__RECORD_OPEN)
@@ -193,12 +189,12 @@ bool clew__series_merge(struct clew__series *into, const struct clew__series *fr
     bool merged = true;
     into->spans += from->spans;
     into->path_traces += from->path_traces;
-    add(&into->calls, from->calls);
-    add(&into->errors, from->errors);
-    add(&into->entry_calls, from->entry_calls);
-    add(&into->entry_errors, from->entry_errors);
+    clew__saturated_add(&into->calls, from->calls);
+    clew__saturated_add(&into->errors, from->errors);
+    clew__saturated_add(&into->entry_calls, from->entry_calls);
+    clew__saturated_add(&into->entry_errors, from->entry_errors);
     for (uint32_t i = 0; i < CLEW_HTTP_CLASSES; i++)
-        add(&into->http_classes[i], from->http_classes[i]);
+        clew__saturated_add(&into->http_classes[i], from->http_classes[i]);
     into->self = clew__wide_sum(into->self, from->self);
     into->critical = clew__wide_sum(into->critical, from->critical);
     for (uint32_t i = 0; i < from->error_type_count; i++)

@@ -2,6 +2,8 @@
  */
 #include "sdk/analysis/statistics.h"
 
+#include "sdk/analysis/keys.h"
+
 #include <clew/extend.h>
 
 #include <math.h>
@@ -154,12 +156,9 @@ int clew__shift(const clew_sketch *before, const clew_sketch *after, double z, s
 
 /* ---- the bootstrap of a quantile ---- */
 
-/* splitmix64 (Steele, Lea, Flood, 2014): every seed is as good as another. */
+/* splitmix64: every seed is as good as another. */
 static uint64_t next_random(uint64_t *state) {
-    uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
+    return clew__mix(*state += UINT64_C(0x9e3779b97f4a7c15));
 }
 
 /* Between 0 and 1, both excluded. */

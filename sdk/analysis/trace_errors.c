@@ -2,6 +2,7 @@
 #include "sdk/analysis/arrange.h"
 #include "sdk/analysis/hash.h"
 #include "sdk/analysis/model.h"
+#include "sdk/analysis/names.h"
 #include "sdk/analysis/saturate.h"
 #include "sdk/analysis/sort.h"
 #include "sdk/base/memory.h"
@@ -162,16 +163,13 @@ static uint32_t hash_of(struct clew__hash_key key, const clew_trace_span *span) 
     return (uint32_t)(hash >> 32);
 }
 
-static bool same_text(clew_text a, clew_text b) {
-    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
-}
-
 static bool same_call(const struct reading *reading, uint32_t a, uint32_t b) {
     clew_trace_span first, second;
     clew_trace_span_at(reading->trace, a, &first);
     clew_trace_span_at(reading->trace, b, &second);
-    return first.kind == second.kind && same_text(first.service, second.service) &&
-           same_text(first.operation, second.operation) && same_text(first.detail, second.detail);
+    return first.kind == second.kind && clew__text_equals(first.service, second.service) &&
+           clew__text_equals(first.operation, second.operation) &&
+           clew__text_equals(first.detail, second.detail);
 }
 
 static void end_group(struct reading *reading, const clew_retry *group) {
