@@ -40,7 +40,7 @@ static const char *const service_names[SERVICES] = {"frontend", "checkout", "car
 static const char *const methods[] = {"GET", "POST", "PUT", "DELETE"};
 static const char *const tables[] = {"orders", "users", "items", "prices", "sessions"};
 
-static void die(const char *what) {
+static _Noreturn void die(const char *what) {
     fprintf(stderr, "bench: %s\n", what);
     exit(2);
 }
