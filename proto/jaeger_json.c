@@ -19,6 +19,8 @@
 struct trace {
     struct clew__json_text in;
     struct clew__writer *scratch;
+    const struct clew__json_listener *listener;
+    size_t heard; /* behind the last fault that it was told of */
     struct clew__json_id trace_id;
     struct clew__span_groups groups; /* what their keys and what is known about them is: see add_span() */
 };
@@ -355,12 +357,6 @@ static bool read_member(struct trace *trace, struct span *span, const struct cle
     return clew__json_skip_value(in);
 }
 
-static uint64_t end_of(const struct span *span) {
-    if (span->duration < -span->start)
-        return 0;
-    return (uint64_t)span->start + (uint64_t)span->duration; /* each less than 2^63 */
-}
-
 /* What a span's members decide together. */
 static bool write_rest_of_span(struct trace *trace, struct span *span) {
     struct clew__writer *out = trace->scratch;
@@ -379,7 +375,7 @@ static bool write_rest_of_span(struct trace *trace, struct span *span) {
     if (!clew__json_id_is_zero(&parent, 8))
         clew__write_bytes(out, CLEW__SPAN_PARENT_SPAN_ID, parent.bytes, 8);
     clew__write_fixed64(out, CLEW__SPAN_START, (uint64_t)span->start);
-    clew__write_fixed64(out, CLEW__SPAN_END, end_of(span));
+    clew__write_fixed64(out, CLEW__SPAN_END, clew__json_end_time(span->start, span->duration));
     clew__json_write_traits(out, &span->traits);
     clew__json_write_id_texts(out, &span->trace_id, &span->span_id);
     if (span->sampled)
@@ -424,11 +420,35 @@ static bool read_span(struct trace *trace) {
         return false;
     if (!span.trace_id.present)
         span.trace_id = trace->trace_id;
-    if (!span.trace_id.present || !span.span_id.present)
+    if (clew__json_id_is_zero(&span.trace_id, 16) || clew__json_id_is_zero(&span.span_id, 8))
         return clew__json_fail(&trace->in, start, "a span without an id");
     if (span.start < 0)
         return clew__json_fail(&trace->in, start, "a time out of range");
     return write_rest_of_span(trace, &span) && add_span(trace, &span, head);
+}
+
+/* Somebody is told of the fault, so that it is none any more. False: nobody is, or there is no room. */
+static bool tell(struct trace *trace) {
+    const struct clew__json_fault fault = {trace->in.at, trace->in.reason};
+    if (!trace->listener || trace->scratch->failed)
+        return false;
+    if (fault.offset + 1 != trace->heard)
+        trace->listener->hear(trace->listener->user, &fault);
+    trace->heard = fault.offset + 1;
+    trace->in.reason = NULL;
+    return true;
+}
+
+/* False with a fault that cannot be got over. */
+static bool read_or_leave_out(struct trace *trace) {
+    size_t start = trace->in.at, before = trace->scratch->size;
+    if (read_span(trace))
+        return true;
+    if (!tell(trace))
+        return false;
+    trace->scratch->size = before;
+    trace->in.at = start;
+    return clew__json_skip_value(&trace->in);
 }
 
 static bool read_spans(struct trace *trace) {
@@ -437,7 +457,7 @@ static bool read_spans(struct trace *trace) {
         return true;
     if (!open_list(&trace->in))
         return false;
-    while (clew__json_next_element(&trace->in, &first) && read_span(trace)) {
+    while (clew__json_next_element(&trace->in, &first) && read_or_leave_out(trace)) {
     }
     return !trace->in.reason;
 }
@@ -523,8 +543,11 @@ static bool write_process(struct trace *trace, const char *process) {
 static bool write_group(struct trace *trace, struct clew__writer *writer,
                         const struct clew__span_group *group) {
     size_t resource = trace->scratch->size, resource_size;
-    if (group->about && !write_process(trace, group->about))
-        return false;
+    if (group->about && !write_process(trace, group->about)) {
+        if (!tell(trace))
+            return false;
+        trace->scratch->size = resource;
+    }
     if (trace->scratch->failed)
         return no_room(trace);
     resource_size = trace->scratch->size - resource;
@@ -576,17 +599,27 @@ static bool read_trace(struct trace *trace) {
     return !in->reason;
 }
 
+/* What was read before the fault stays. */
+static bool end_early(struct trace *trace) {
+    if (!tell(trace))
+        return false;
+    trace->in.at = trace->in.size;
+    return true;
+}
+
 size_t clew__jaeger_json_read(struct clew__writer *writer, struct clew__writer *scratch, const char *text,
-                              size_t size, struct clew__json_fault *fault) {
+                              size_t size, struct clew__json_fault *fault,
+                              const struct clew__json_listener *listener) {
     struct trace trace;
     size_t before = writer->size;
     memset(&trace, 0, sizeof trace);
     trace.in.text = text;
     trace.in.size = size;
     trace.scratch = scratch;
+    trace.listener = listener;
     if (!clew__span_groups_init(&trace.groups, scratch))
         no_room(&trace);
-    else if (read_trace(&trace) && write_groups(&trace, writer))
+    else if ((read_trace(&trace) || end_early(&trace)) && write_groups(&trace, writer))
         return trace.in.at;
     writer->size = before;
     if (fault)

@@ -26,6 +26,13 @@ struct clew__json_fault {
     const char *reason; /* static text */
 };
 
+/* Who is told of each fault of what comes from a file. The rest is read then: a span with a fault is left
+ * out, and one elsewhere is like the end of the text. */
+struct clew__json_listener {
+    void (*hear)(void *user, const struct clew__json_fault *fault);
+    void *user;
+};
+
 /* Reads one JSON object of TracesData at the front of `text` (white space before it is taken too) and appends
  * it to `writer` as wire bytes that clew__wire_check_traces passes. Unknown members are passed over, null
  * stands for an absent member, 64-bit integers may be numbers and 32-bit ones strings, enums may be names,
@@ -36,8 +43,10 @@ size_t clew__json_read_traces(struct clew__writer *writer, const char *text, siz
                               struct clew__json_fault *fault);
 /* The same for one element of the list `resourceSpans` of a file, which becomes a TracesData of its own. What
  * tools write as ids is taken: hexadecimal ones that are too short keep their value, of other texts the id is
- * a hash, and the span has the text as attribute; see clew__json_take_id(). */
+ * a hash, and the span has the text as attribute; see clew__json_take_id(). A span without ids is a fault.
+ * With a listener, which may be NULL, only `writer->failed` is the fault that is returned. */
 size_t clew__json_read_resource_spans(struct clew__writer *writer, const char *text, size_t size,
-                                      struct clew__json_fault *fault);
+                                      struct clew__json_fault *fault,
+                                      const struct clew__json_listener *listener);
 
 #endif

@@ -22,13 +22,15 @@ struct frame {
     const struct clew__member *list; /* what the elements of a list are; NULL: an object */
     enum clew__message message;      /* of the object, or that the list is in */
     bool started;                    /* has an element */
+    bool has_trace_id, has_span_id;
+    size_t text, written; /* of an object: where it begins, and how much was written before it */
 };
 
 struct reader {
     struct clew__json_text in;
     struct clew__writer *writer;
     uint32_t open, depth;
-    bool any_ids; /* ids may be any text */
+    bool any_ids; /* ids may be any text, and a span has some */
     struct frame frames[FRAMES_MAX];
 };
 
@@ -78,14 +80,18 @@ static bool read_id(struct reader *reader, const struct target *target) {
 static bool read_any_id(struct reader *reader, const struct target *target) {
     size_t id_size = clew__schema_id_size((enum clew__kind)target->member->kind);
     struct clew__json_id id, none = {.present = false};
+    struct frame *frame = &reader->frames[reader->open - 1];
     if (!clew__json_take_id(&reader->in, id_size, &id))
         return false;
     if (id.present)
         clew__write_bytes(reader->writer, target->field, id.bytes, id_size);
-    if (target->member->kind == CLEW__KIND_TRACE_ID)
+    if (target->member->kind == CLEW__KIND_TRACE_ID) {
+        frame->has_trace_id = !clew__json_id_is_zero(&id, id_size);
         clew__json_write_id_texts(reader->writer, &id, &none);
-    else if (target->member->kind == CLEW__KIND_SPAN_ID)
+    } else if (target->member->kind == CLEW__KIND_SPAN_ID) {
+        frame->has_span_id = !clew__json_id_is_zero(&id, id_size);
         clew__json_write_id_texts(reader->writer, &none, &id);
+    }
     return true;
 }
 
@@ -214,10 +220,10 @@ static bool open_object(struct reader *reader, enum clew__message message, uint3
         return clew__json_unexpected(&reader->in, "an object is wanted");
     if ((clew__schema_nests(message) && reader->depth == CLEW__VALUE_DEPTH_MAX) || reader->open == FRAMES_MAX)
         return clew__json_fail(&reader->in, reader->in.at, "nested too deep");
-    reader->in.at++;
     reader->depth += clew__schema_nests(message);
     frame = &reader->frames[reader->open++];
-    *frame = (struct frame){.message = message};
+    *frame = (struct frame){.message = message, .text = reader->in.at, .written = reader->writer->size};
+    reader->in.at++;
     if (field != 0)
         frame->begun = clew__write_begin(reader->writer, field);
     return true;
@@ -235,9 +241,13 @@ static void close_frame(struct reader *reader) {
 static bool read_value(struct reader *reader, enum clew__message message, const struct clew__member *member) {
     /* An empty text is left out where that says the same, but is an element of a list. */
     struct target target = {member, field_of(message, member), message == CLEW__ANY || member->repeated};
+    size_t written = reader->writer->size;
     if (member->kind == CLEW__KIND_MESSAGE)
         return open_object(reader, (enum clew__message)member->message, target.field);
-    return read_scalar(reader, &target);
+    if (read_scalar(reader, &target))
+        return true;
+    reader->writer->size = written;
+    return false;
 }
 
 static const struct clew__member *member_named(enum clew__message message,
@@ -295,9 +305,15 @@ static bool read_element(struct reader *reader, const struct frame *frame) {
     return true;
 }
 
+static bool is_span(const struct frame *frame) {
+    return !frame->list && frame->message == CLEW__SPAN;
+}
+
 static bool step(struct reader *reader) {
     struct frame *frame = &reader->frames[reader->open - 1];
     if (clew__json_accept(&reader->in, frame->list ? ']' : '}')) {
+        if (reader->any_ids && is_span(frame) && !(frame->has_trace_id && frame->has_span_id))
+            return clew__json_fail(&reader->in, frame->text, "a span without an id");
         close_frame(reader);
         return true;
     }
@@ -307,9 +323,41 @@ static bool step(struct reader *reader) {
     return frame->list ? read_element(reader, frame) : read_member(reader, frame->message);
 }
 
+/* Takes back the span that is being read, if one is, and goes to its end. */
+static bool leave_span_out(struct reader *reader) {
+    uint32_t open = reader->open;
+    const struct frame *span;
+    while (open > 0 && !is_span(&reader->frames[open - 1]))
+        open--;
+    if (open == 0)
+        return false;
+    while (reader->open > open)
+        close_frame(reader);
+    span = &reader->frames[open - 1];
+    reader->open--;
+    reader->writer->size = span->written;
+    reader->in.at = span->text;
+    reader->in.reason = NULL;
+    return clew__json_skip_value(&reader->in);
+}
+
+/* What goes on after a fault, where somebody is told of it: what follows the span, or nothing. */
+static bool get_over(struct reader *reader, const struct clew__json_listener *listener) {
+    if (!listener || reader->writer->failed)
+        return false;
+    listener->hear(listener->user, &(struct clew__json_fault){reader->in.at, reader->in.reason});
+    if (leave_span_out(reader))
+        return true;
+    while (reader->open > 0)
+        close_frame(reader);
+    reader->in.at = reader->in.size;
+    return true;
+}
+
 /* A message that is the outermost, or, and then it comes from a file, a member of that. */
 static size_t read_message(struct clew__writer *writer, enum clew__message message, uint32_t field,
-                           const char *text, size_t size, struct clew__json_fault *fault) {
+                           const char *text, size_t size, struct clew__json_fault *fault,
+                           const struct clew__json_listener *listener) {
     struct reader reader;
     size_t before = writer->size;
     bool good;
@@ -322,6 +370,7 @@ static size_t read_message(struct clew__writer *writer, enum clew__message messa
         good = step(&reader);
         if (writer->failed)
             good = clew__json_fail(&reader.in, reader.in.at, "there is no room for the message");
+        good = good || get_over(&reader, listener);
     }
     if (good)
         return reader.in.at;
@@ -333,10 +382,12 @@ static size_t read_message(struct clew__writer *writer, enum clew__message messa
 
 size_t clew__json_read_traces(struct clew__writer *writer, const char *text, size_t size,
                               struct clew__json_fault *fault) {
-    return read_message(writer, CLEW__TRACES, 0, text, size, fault);
+    return read_message(writer, CLEW__TRACES, 0, text, size, fault, NULL);
 }
 
 size_t clew__json_read_resource_spans(struct clew__writer *writer, const char *text, size_t size,
-                                      struct clew__json_fault *fault) {
-    return read_message(writer, CLEW__RESOURCE_SPANS, CLEW__TRACES_RESOURCE_SPANS, text, size, fault);
+                                      struct clew__json_fault *fault,
+                                      const struct clew__json_listener *listener) {
+    return read_message(writer, CLEW__RESOURCE_SPANS, CLEW__TRACES_RESOURCE_SPANS, text, size, fault,
+                        listener);
 }

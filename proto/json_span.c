@@ -115,6 +115,12 @@ bool clew__json_take_micros(struct clew__json_text *in, int64_t *nano) {
     return true;
 }
 
+uint64_t clew__json_end_time(int64_t start, int64_t duration) {
+    if (duration <= -start)
+        return 1;
+    return (uint64_t)start + (uint64_t)duration; /* each less than 2^63 */
+}
+
 /* ---- values ---- */
 
 static bool write_number(struct clew__writer *writer, const char *text, size_t size, bool as_integer) {

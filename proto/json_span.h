@@ -29,6 +29,9 @@ bool clew__json_id_is_zero(const struct clew__json_id *id, size_t size);
 /* A number of microseconds, or a string that stands for one, as nanoseconds; parts of a microsecond are kept
  * as far as they are nanoseconds. */
 bool clew__json_take_micros(struct clew__json_text *in, int64_t *nano);
+/* When a span of a duration that was given has ended. Never 0, which means that it has not: where it would be
+ * that or less, a nanosecond takes its place. `start` is not negative. */
+uint64_t clew__json_end_time(int64_t start, int64_t duration);
 
 /* ---- values ---- */
 

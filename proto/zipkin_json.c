@@ -192,7 +192,7 @@ static bool read_span(struct span *span) {
     }
     if (span->in.reason)
         return false;
-    if (!span->trace_id.present || !span->span_id.present)
+    if (clew__json_id_is_zero(&span->trace_id, 16) || clew__json_id_is_zero(&span->span_id, 8))
         return clew__json_fail(&span->in, start, "a span without an id");
     if (span->start < 0)
         return clew__json_fail(&span->in, start, "a time out of range");
@@ -213,12 +213,9 @@ static void write_integer_attribute(struct clew__writer *writer, const char *nam
     clew__write_end(writer, attribute);
 }
 
+/* Zipkin leaves out the duration of what has not ended. */
 static uint64_t end_of(const struct span *span) {
-    if (!span->has_duration)
-        return 0;
-    if (span->duration < -span->start)
-        return 0;
-    return (uint64_t)span->start + (uint64_t)span->duration; /* each less than 2^63 */
+    return span->has_duration ? clew__json_end_time(span->start, span->duration) : 0;
 }
 
 static void write_rest_of_span(const struct span *span) {

@@ -72,14 +72,6 @@ static void let_go(struct clew__cutter *cutter) {
     cutter->too_long = false;
 }
 
-/* Damage: nothing that is open can be trusted. */
-static enum clew__cut_result lose(struct clew__cutter *cutter, struct clew__cut *cut, const char *reason) {
-    let_go(cutter);
-    cutter->state = LOST;
-    cutter->recovered = true;
-    return fault(cutter, cut, reason);
-}
-
 /* ---- the outermost members ---- */
 
 static bool is_watched(const struct clew__cutter *cutter) {
@@ -88,6 +80,27 @@ static bool is_watched(const struct clew__cutter *cutter) {
 
 static enum frame innermost(const struct clew__cutter *cutter) {
     return cutter->watched > 0 ? (enum frame)cutter->frames[cutter->watched - 1] : OBJECTS;
+}
+
+/* What there is of the piece at hand. */
+static void cut_off(const struct clew__cutter *cutter, struct clew__cut *cut) {
+    if (cutter->held == NOWHERE)
+        return;
+    cut->kind = innermost(cutter) == RESOURCE_SPANS ? CLEW__PIECE_RESOURCE_SPANS : cutter->kind;
+    cut->begin = cutter->held;
+    cut->size = cutter->at - cutter->held;
+    cut->piece_offset = cutter->held_offset;
+    cut->piece_line = cutter->held_line;
+}
+
+/* Damage: nothing that is open can be trusted. */
+static enum clew__cut_result lose(struct clew__cutter *cutter, struct clew__cut *cut, const char *reason) {
+    fault(cutter, cut, reason);
+    cut_off(cutter, cut);
+    let_go(cutter);
+    cutter->state = LOST;
+    cutter->recovered = true;
+    return CLEW__CUT_FAULT;
 }
 
 static bool is_name(const char *name, size_t size, const char *wanted) {
@@ -186,7 +199,11 @@ static enum clew__cut_result end_piece(struct clew__cutter *cutter, enum clew__p
                                        struct clew__cut *cut) {
     bool wanted = kind != CLEW__PIECE_NONE, held = cutter->held != NOWHERE;
     bool too_long = cutter->too_long || (held && cutter->at - cutter->held > cutter->piece_max);
-    *cut = (struct clew__cut){.kind = kind, .offset = cutter->held_offset, .line = cutter->held_line};
+    *cut = (struct clew__cut){.kind = kind,
+                              .piece_offset = cutter->held_offset,
+                              .piece_line = cutter->held_line,
+                              .offset = cutter->held_offset,
+                              .line = cutter->held_line};
     if (held) {
         cut->begin = cutter->held;
         cut->size = cutter->at - cutter->held;
@@ -196,6 +213,7 @@ static enum clew__cut_result end_piece(struct clew__cutter *cutter, enum clew__p
         return CLEW__CUT_PIECE;
     if (!wanted || !too_long)
         return CLEW__CUT_MORE;
+    cut->kind = CLEW__PIECE_NONE;
     cut->reason = "longer than 64 MiB";
     return CLEW__CUT_FAULT;
 }

@@ -21,8 +21,9 @@ enum clew__piece {
 };
 
 struct clew__cut {
-    enum clew__piece kind;
-    size_t begin, size;    /* of a piece, in the bytes that were given */
+    enum clew__piece kind; /* of a fault: of the piece that it cuts off, if one was at hand */
+    size_t begin, size; /* of the piece, in the bytes that were given; the rest of what is cut off is lost */
+    uint64_t piece_offset, piece_line;
     uint64_t offset, line; /* of the piece or the fault, from the start of the stream; lines from 1 */
     const char *reason;    /* of a fault; static text */
 };
@@ -30,7 +31,8 @@ struct clew__cut {
 enum clew__cut_result {
     CLEW__CUT_MORE,  /* more bytes are wanted */
     CLEW__CUT_PIECE, /* a piece is cut; it stays valid until bytes are dropped */
-    CLEW__CUT_FAULT, /* something is wrong and is passed over: call again */
+    CLEW__CUT_FAULT, /* something is wrong and is passed over, but for what `cut` has of a piece: call again
+                      */
     CLEW__CUT_END,
 };
 

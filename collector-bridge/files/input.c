@@ -53,9 +53,15 @@ struct reader {
 
 /* ---- faults ---- */
 
+static bool tells_more(const struct reader *reader) {
+    return reader->faults < CLEW__INPUT_FAULTS_MAX;
+}
+
 static bool may_tell(struct reader *reader) {
+    bool tells = tells_more(reader);
     reader->job->sound = false;
-    if (reader->faults++ >= CLEW__INPUT_FAULTS_MAX)
+    reader->faults++;
+    if (!tells)
         return false;
     clew__progress_clear(&reader->progress);
     return true;
@@ -170,28 +176,49 @@ static bool grow(struct clew__writer *writer, size_t more) {
 
 /* ---- JSON ---- */
 
-static size_t convert(struct reader *reader, enum clew__piece kind, const char *text, size_t size,
-                      struct clew__json_fault *fault) {
-    switch (kind) {
+/* A piece that is being read. */
+struct piece {
+    struct reader *reader;
+    const struct clew__cut *cut;
+    const char *text;
+    size_t counted; /* so much of it has been looked through for line ends… */
+    uint64_t line;  /* …and this line follows */
+};
+
+/* What is cut off ends with a fault that has been told already. */
+static void hear(void *user, const struct clew__json_fault *fault) {
+    struct piece *piece = user;
+    if (piece->cut->reason && fault->offset >= piece->cut->size)
+        return;
+    if (fault->offset < piece->counted) {
+        piece->counted = 0;
+        piece->line = piece->cut->piece_line;
+    }
+    for (; piece->counted < fault->offset && tells_more(piece->reader); piece->counted++)
+        piece->line += piece->text[piece->counted] == '\n';
+    tell_line(piece->reader, piece->line, piece->cut->piece_offset + fault->offset, fault->reason);
+}
+
+static size_t convert(struct piece *piece, struct clew__json_fault *fault) {
+    const struct clew__json_listener listener = {hear, piece};
+    struct clew__writer *wire = &piece->reader->wire, *scratch = &piece->reader->scratch;
+    size_t size = piece->cut->size;
+    switch (piece->cut->kind) {
     case CLEW__PIECE_JAEGER:
-        return clew__jaeger_json_read(&reader->wire, &reader->scratch, text, size, fault);
+        return clew__jaeger_json_read(wire, scratch, piece->text, size, fault, &listener);
     case CLEW__PIECE_ZIPKIN:
-        return clew__zipkin_json_read(&reader->wire, &reader->scratch, text, size, fault);
+        return clew__zipkin_json_read(wire, scratch, piece->text, size, fault);
     default:
-        return clew__json_read_resource_spans(&reader->wire, text, size, fault);
+        return clew__json_read_resource_spans(wire, piece->text, size, fault, &listener);
     }
 }
 
 static void take_piece(struct reader *reader, const struct clew__cut *cut) {
-    const char *text = reader->data + reader->begin + cut->begin;
+    struct piece piece = {reader, cut, reader->data + reader->begin + cut->begin, 0, cut->piece_line};
     struct clew__json_fault fault = {0, NULL};
-    uint64_t line = cut->line;
     reader->wire.failed = reader->scratch.failed = false;
-    if (!convert(reader, cut->kind, text, cut->size, &fault)) {
-        for (size_t i = 0; i < fault.offset; i++)
-            line += text[i] == '\n';
-        tell_line(reader, line, cut->offset + fault.offset, fault.reason);
-    }
+    if (!convert(&piece, &fault))
+        hear(&piece, &fault);
     if (reader->wire.size >= BATCH)
         hand_on_batch(reader);
 }
@@ -214,10 +241,10 @@ static void read_json(struct reader *reader) {
     while (result != CLEW__CUT_END && !reader->job->stopped) {
         result =
             clew__cutter_next(&cutter, reader->data + reader->begin, available(reader), reader->at_end, &cut);
-        if (result == CLEW__CUT_PIECE)
-            take_piece(reader, &cut);
-        else if (result == CLEW__CUT_FAULT)
+        if (result == CLEW__CUT_FAULT)
             tell_line(reader, cut.line, cut.offset, cut.reason);
+        if (result == CLEW__CUT_PIECE || (result == CLEW__CUT_FAULT && cut.kind != CLEW__PIECE_NONE))
+            take_piece(reader, &cut);
         else if (result == CLEW__CUT_MORE && !cut_more(reader, &cutter))
             break;
     }

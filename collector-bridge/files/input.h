@@ -23,10 +23,10 @@ struct clew__input_sink {
 
 /* Reads the whole stream. What it is, is recognised by its content: OTLP as protobuf, as JSON or as JSON
  * lines, Jaeger's JSON, Zipkin's JSON of version 2; each also compressed with gzip or zstd. What is malformed
- * is named on `errors`, with `name`, line and byte of the expanded content and the reason, and passed over;
- * so is what is longer than CLEW__INPUT_MAX, and that there is nothing. While `errors` is a terminal, it
- * shows how far a long file is read. Memory: that of one piece and of what it becomes,
- * whatever the size of the file.
+ * is named on `errors`, with `name`, line and byte of the expanded content and the reason, and passed over:
+ * of JSON the span, or what is behind the damage in a piece; of protobuf the message. So is what is longer
+ * than CLEW__INPUT_MAX, and that there is nothing. While `errors` is a terminal, it shows how far a long file
+ * is read. Memory: that of one piece and of what it becomes, whatever the size of the file.
  *
  * Returns true when all of it was read and well-formed, and the sink did not stop it. */
 bool clew__input_read(FILE *stream, const char *name, const struct clew__input_sink *sink, FILE *errors);

@@ -272,7 +272,7 @@ static void add_file(struct spans *spans, struct clew__writer *scratch, const ch
     char *content = content_of(path, &size), *list = strchr(content, '[');
     struct clew__json_fault fault;
     if (!list || !clew__jaeger_json_read(&spans->bytes, scratch, list + 1,
-                                         size - (size_t)(list + 1 - content), &fault))
+                                         size - (size_t)(list + 1 - content), &fault, NULL))
         die(path);
     free(content);
     spans_end_piece(spans, from);
@@ -389,7 +389,7 @@ static size_t read_json(enum spans_form form, struct clew__writer *out, struct c
     struct clew__json_fault fault;
     out->size = 0;
     if (form == SPANS_JAEGER)
-        return clew__jaeger_json_read(out, scratch, piece.data, piece.size, &fault);
+        return clew__jaeger_json_read(out, scratch, piece.data, piece.size, &fault, NULL);
     if (form == SPANS_ZIPKIN)
         return clew__zipkin_json_read(out, scratch, piece.data, piece.size, &fault);
     return clew__json_read_traces(out, piece.data, piece.size, &fault);

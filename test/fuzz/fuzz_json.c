@@ -13,9 +13,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static void hear(void *user, const struct clew__json_fault *fault) {
+    const size_t *size = (const size_t *)user;
+    REQUIRE(fault->reason && fault->offset <= *size);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct clew__writer wire = growing_writer(), text = growing_writer(), again = growing_writer(),
                         text_again = growing_writer();
+    const struct clew__json_listener listener = {hear, &size};
     struct clew__json_fault fault = {0, NULL};
     struct clew__wire_fault wire_fault;
     size_t taken;
@@ -32,6 +38,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         clew__json_write_traces(&text_again, again.data, again.size);
         REQUIRE(text.size == text_again.size && memcmp(text.data, text_again.data, text.size) == 0);
     }
+    /* Who listens gets what is well-formed of it. */
+    wire.size = 0;
+    REQUIRE(clew__json_read_resource_spans(&wire, (const char *)data, size, &fault, &listener) > 0);
+    REQUIRE(clew__wire_check_traces(wire.data, wire.size, NULL, NULL) == CLEW__WIRE_OK);
     growing_free(&wire);
     growing_free(&text);
     growing_free(&again);

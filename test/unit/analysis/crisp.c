@@ -26,8 +26,9 @@ struct analysed analyse_jaeger(const char *path) {
     char *text = read_file(path, &size), *data = strstr(text, "\"data\""), *trace;
     trace = strchr(data ? data : text, '{');
     cr_assert_not_null(trace);
-    cr_assert_neq(clew__jaeger_json_read(&writer, &scratch, trace, size - (size_t)(trace - text), &fault), 0,
-                  "%s: %s", path, fault.reason);
+    cr_assert_neq(
+        clew__jaeger_json_read(&writer, &scratch, trace, size - (size_t)(trace - text), &fault, NULL), 0,
+        "%s: %s", path, fault.reason);
     analysed.built = build_from_bytes((clew_bytes){writer.data, writer.size}, NULL);
     analysed.path = clew_critical_path_new(analysed.built.trace, NULL);
     cr_assert_not_null(analysed.path);

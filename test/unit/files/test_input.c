@@ -117,6 +117,28 @@ Test(input, malformed_line_is_named_and_the_rest_is_read) {
     CLEW_NO_LEAKS();
 }
 
+Test(input, span_with_a_fault_is_named_where_it_is_and_the_others_are_read) {
+    cr_assert_eq(count_text("\n" TRACES(SERVICE("a", ONE ",\n{\"traceId\":\"1\",\n\"spanId\":7}," TWO)),
+                            "clew: spans: line 4, byte "),
+                 2);
+    cr_assert_eq(count_text("{\"spans\":[{\"traceID\":\"1\",\"spanID\":\"1\"},\n{\"traceID\":\"1\"},\n"
+                            "{\"traceID\":\"1\",\"spanID\":\"2\"}],\"processes\":7}",
+                            "clew: spans: line 2, byte 40: a span without an id\n"
+                            "clew: spans: line 3, byte 99: an object is wanted\n"),
+                 2);
+    CLEW_NO_LEAKS();
+}
+
+Test(input, what_is_cut_off_is_read_that_far_and_told_once) {
+    cr_assert_eq(count_text("{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[" ONE "," TWO ",{\"traceId\":",
+                            "clew: spans: line 1, byte 414: the text ends early\n"),
+                 2);
+    cr_assert_eq(count_text("{\"spans\":[{\"traceID\":\"1\",\"spanID\":\"1\"},{\"traceID\":?\n" LINE_ONE,
+                            "clew: spans: line 1, byte 50: a value is wanted\n"),
+                 2);
+    CLEW_NO_LEAKS();
+}
+
 Test(input, malformed_byte_is_counted_from_the_start_of_the_file) {
     cr_assert_eq(count_text("{}\n!\n", "clew: spans: line 2, byte 3: "), 0);
 }

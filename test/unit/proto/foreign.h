@@ -55,6 +55,43 @@ static inline void foreign_fails(foreign_reader read, const char *text, size_t o
     growing_free(&scratch);
 }
 
+/* What a listener heard, one after the other: "1: reason; 2: reason; ". */
+struct foreign_heard {
+    char text[256];
+    size_t size;
+};
+
+static inline void foreign_hear(void *user, const struct clew__json_fault *fault) {
+    struct foreign_heard *heard = (struct foreign_heard *)user;
+    heard->size += (size_t)snprintf(heard->text + heard->size, sizeof heard->text - heard->size, "%zu: %s; ",
+                                    fault->offset, fault->reason);
+}
+
+typedef size_t (*foreign_listening_reader)(struct clew__writer *writer, struct clew__writer *scratch,
+                                           const char *text, size_t size, struct clew__json_fault *fault,
+                                           const struct clew__json_listener *listener);
+
+/* What is read of a text with faults, and which they are. */
+static inline void foreign_gets_over(foreign_listening_reader read, const char *text, const char *wanted,
+                                     const char *heard_wanted) {
+    struct clew__writer wire = growing_writer(), scratch = growing_writer(), json = growing_writer();
+    struct clew__json_fault fault = {0, NULL};
+    struct foreign_heard heard = {.size = 0};
+    const struct clew__json_listener listener = {foreign_hear, &heard};
+    size_t size = strlen(text);
+    char *copy = (char *)exact_copy(text, size);
+    cr_assert_eq(read(&wire, &scratch, copy, size, &fault, &listener), size, "%s", text);
+    cr_assert_str_eq(heard.text, heard_wanted);
+    cr_assert_eq(clew__wire_check_traces(wire.data, wire.size, NULL, NULL), CLEW__WIRE_OK);
+    clew__json_write_traces(&json, wire.data, wire.size);
+    clew__write_raw(&json, "", 1);
+    cr_assert_str_eq((const char *)json.data, wanted);
+    free(copy);
+    growing_free(&wire);
+    growing_free(&scratch);
+    growing_free(&json);
+}
+
 /* Every beginning of it is a fault within what is there. */
 static inline void foreign_is_cut(foreign_reader read, const char *text) {
     struct clew__writer wire = growing_writer(), scratch = growing_writer();

@@ -3,7 +3,12 @@
 
 #include "test/unit/proto/foreign.h"
 
-#define READ clew__jaeger_json_read
+static size_t read_trace(struct clew__writer *writer, struct clew__writer *scratch, const char *text,
+                         size_t size, struct clew__json_fault *fault) {
+    return clew__jaeger_json_read(writer, scratch, text, size, fault, NULL);
+}
+
+#define READ read_trace
 
 /* A trace of one span, which has those members too; a process with those tags. */
 #define TRACE(span)                                                                                          \
@@ -43,7 +48,12 @@ Test(jaeger_json, times_may_be_strings_and_have_decimals) {
 
 Test(jaeger_json, negative_duration_ends_before_the_start) {
     HAS(ONE("\"startTime\":100,\"duration\":-40"), "\"endTimeUnixNano\":\"60000\"");
-    HAS(ONE("\"startTime\":10,\"duration\":-40"), "!endTimeUnixNano");
+    HAS(ONE("\"startTime\":10,\"duration\":-40"), "\"endTimeUnixNano\":\"1\"");
+    CLEW_NO_LEAKS();
+}
+
+Test(jaeger_json, span_that_takes_no_time_at_the_time_zero_has_ended) {
+    HAS(ONE("\"startTime\":0,\"duration\":0"), "!startTimeUnixNano", "\"endTimeUnixNano\":\"1\"");
     CLEW_NO_LEAKS();
 }
 
@@ -383,5 +393,38 @@ Test(jaeger_json, wrong_process_of_a_span_is_refused) {
         READ,
         "{\"traceID\":\"1\",\"spans\":[{\"spanID\":\"1\",\"processID\":\"p\"}],\"processes\":{\"p\":7}}", 73,
         "an object is wanted");
+    CLEW_NO_LEAKS();
+}
+
+/* ---- faults that are told, and what is read all the same ---- */
+
+#define IDS "\"traceId\":\"000000000000000000000000000000a1\",\"spanId\":\"00000000000000"
+#define SHOP "{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":\"shop\"}}]}"
+#define READS(resource, spans)                                                                               \
+    "{\"resourceSpans\":[{\"resource\":" resource ",\"scopeSpans\":[{\"spans\":[" spans "]}]}]}"
+#define AT_ONE(id) "{" IDS id "\",\"endTimeUnixNano\":\"1\"}"
+
+Test(jaeger_json, span_with_a_fault_is_left_out_and_the_others_are_read) {
+    foreign_gets_over(clew__jaeger_json_read,
+                      TRACE("{\"traceID\":\"a1\",\"spanID\":\"b1\",\"startTime\":\"x\",\"logs\":[]},"
+                            "{\"traceID\":\"a1\",\"processID\":\"p1\"}," SPAN("")),
+                      READS(SHOP, AT_ONE("b2")),
+                      "67: not a number of microseconds; 82: a span without an id; ");
+    CLEW_NO_LEAKS();
+}
+
+Test(jaeger_json, spans_before_the_end_of_what_is_cut_off_are_read) {
+    foreign_gets_over(clew__jaeger_json_read,
+                      "{\"spans\":[" SPAN("") ",{\"traceID\":\"a1\",\"spanID\":\"b3\",\"tags\":[{\"key\":",
+                      READS("{}", AT_ONE("b2")), "103: the text ends early; ");
+    foreign_gets_over(clew__jaeger_json_read, "{\"spans\":[" SPAN(""), READS("{}", AT_ONE("b2")),
+                      "57: the text ends early; ");
+    CLEW_NO_LEAKS();
+}
+
+Test(jaeger_json, process_with_a_fault_has_no_attributes) {
+    foreign_gets_over(clew__jaeger_json_read,
+                      "{\"processes\":{\"p1\":{\"serviceName\":\"a\",\"tags\":7}},\"spans\":[" SPAN("") "]}",
+                      READS("{}", AT_ONE("b2")), "45: a list is wanted; ");
     CLEW_NO_LEAKS();
 }

@@ -342,7 +342,7 @@ Test(json_read, number_of_too_many_digits_is_refused) {
 static size_t read_element(struct clew__writer *writer, struct clew__writer *scratch, const char *text,
                            size_t size, struct clew__json_fault *fault) {
     (void)scratch;
-    return clew__json_read_resource_spans(writer, text, size, fault);
+    return clew__json_read_resource_spans(writer, text, size, fault, NULL);
 }
 
 #define READ read_element
@@ -360,7 +360,56 @@ Test(json_read, ids_in_files_may_be_short) {
     HAS(ELEMENT("\"traceId\":\"A1\",\"spanId\":\"b2\",\"parentSpanId\":\"3\""),
         "\"traceId\":\"000000000000000000000000000000a1\"", "\"spanId\":\"00000000000000b2\"",
         "\"parentSpanId\":\"0000000000000003\"", "!clew.");
-    HAS(ELEMENT("\"traceId\":\"\",\"spanId\":null"), "!traceId", "!spanId");
+    CLEW_NO_LEAKS();
+}
+
+Test(json_read, span_in_a_file_needs_ids) {
+    const size_t span = strlen("{\"scopeSpans\":[{\"spans\":[");
+    foreign_fails(READ, ELEMENT("\"traceId\":\"\",\"spanId\":\"1\""), span, "a span without an id");
+    foreign_fails(READ, ELEMENT("\"traceId\":\"1\",\"spanId\":null"), span, "a span without an id");
+    foreign_fails(READ, ELEMENT("\"traceId\":\"1\",\"spanId\":\"0\""), span, "a span without an id");
+    foreign_fails(READ, ELEMENT("\"name\":\"x\""), span, "a span without an id");
+    CLEW_NO_LEAKS();
+}
+
+/* ---- faults that are told, and what is read all the same ---- */
+
+static size_t read_listening(struct clew__writer *writer, struct clew__writer *scratch, const char *text,
+                             size_t size, struct clew__json_fault *fault,
+                             const struct clew__json_listener *listener) {
+    (void)scratch;
+    return clew__json_read_resource_spans(writer, text, size, fault, listener);
+}
+
+#define IDS(span) "\"traceId\":\"0000000000000000000000000000000a\",\"spanId\":\"000000000000000" span "\""
+#define READS(spans) "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[" spans "]}]}]}"
+
+Test(json_read, span_with_a_fault_is_left_out_and_the_others_are_read) {
+    foreign_gets_over(read_listening,
+                      ELEMENT("\"traceId\":\"a\",\"spanId\":\"1\",\"events\":[{\"timeUnixNano\":\"x\","
+                              "\"name\":\"e\"}],\"name\":\"lost\"},{" IDS("2") "},{\"kind\":[]},{" IDS("3")),
+                      READS("{" IDS("2") "},{" IDS("3") "}"),
+                      "79: not an integer, or out of range; 194: a value is wanted; ");
+    CLEW_NO_LEAKS();
+}
+
+Test(json_read, spans_before_the_end_of_what_is_cut_off_are_read) {
+    foreign_gets_over(read_listening,
+                      "{\"scopeSpans\":[{\"spans\":[{" IDS("2") "},{" IDS("3") ",\"name\":\"x",
+                      READS("{" IDS("2") "}"), "183: the text ends early; ");
+    foreign_gets_over(read_listening, "{\"scopeSpans\":[{\"spans\":[{" IDS("2") "}", READS("{" IDS("2") "}"),
+                      "99: the text ends early; ");
+    CLEW_NO_LEAKS();
+}
+
+Test(json_read, value_with_a_fault_outside_of_spans_is_taken_back) {
+    foreign_gets_over(
+        read_listening,
+        "{\"scopeSpans\":[{\"spans\":[{" IDS("2") "}]}],\"resource\":{\"attributes\":["
+                                                  "{\"key\":\"k\",\"value\":{\"bytesValue\":\"AAAA*\"}}]}}",
+        "{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"k\",\"value\":{}}]},"
+        "\"scopeSpans\":[{\"spans\":[{" IDS("2") "}]}]}]}",
+        "162: bad base64; ");
     CLEW_NO_LEAKS();
 }
 

@@ -35,6 +35,17 @@ Test(zipkin_json, times_may_be_missing) {
     CLEW_NO_LEAKS();
 }
 
+Test(zipkin_json, span_that_takes_no_time_at_the_time_zero_has_ended) {
+    HAS(SPAN("\"timestamp\":0,\"duration\":0"), "!startTimeUnixNano", "\"endTimeUnixNano\":\"1\"");
+    CLEW_NO_LEAKS();
+}
+
+Test(zipkin_json, id_of_zeros_is_none) {
+    foreign_fails(READ, "{\"traceId\":\"1\",\"id\":\"0000000000000000\"}", 0, "a span without an id");
+    foreign_fails(READ, "{\"traceId\":\"0\",\"id\":\"1\"}", 0, "a span without an id");
+    CLEW_NO_LEAKS();
+}
+
 Test(zipkin_json, shared_half_is_marked_and_keeps_the_id) {
     HAS(SPAN("\"shared\":true"), "\"spanId\":\"00000000000000b2\"",
         ATTRIBUTE("zipkin.shared", "\"boolValue\":true"));
