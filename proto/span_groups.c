@@ -4,6 +4,8 @@
 #include "proto/otlp.h"
 
 #define TABLE_FIRST 64u /* slots; a power of two */
+/* Odd, with as many ones as zeros in every byte (wyhash, Wang Yi). */
+#define HASH_ODD UINT64_C(0xa0761d6478bd642f)
 
 /* In front of each span. */
 struct head {
@@ -54,34 +56,44 @@ static bool make_table(struct clew__span_groups *groups, size_t size) {
     return true;
 }
 
+/* Both halves of the product, folded: what differs in `a` spreads as `b` says, which nobody outside knows. */
+static uint64_t fold(uint64_t a, uint64_t b) {
+    __extension__ typedef unsigned __int128 wide;
+    wide product = (wide)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
 bool clew__span_groups_init(struct clew__span_groups *groups, struct clew__writer *writer) {
+    bool good;
     memset(groups, 0, sizeof *groups);
     groups->writer = writer;
     writer->size = 0;
     /* It comes first, so that no group and no span has the offset 0. */
-    return make_table(groups, TABLE_FIRST);
+    good = make_table(groups, TABLE_FIRST);
+    groups->hash_key =
+        fold((uint64_t)(uintptr_t)writer->data ^ HASH_ODD, (uint64_t)(uintptr_t)groups) ^ HASH_ODD;
+    return good;
 }
 
-/* Eight bytes a step, each multiplied into the whole; the constant is SplitMix64's. */
-static uint64_t hash_key(const char *key, size_t size) {
+/* Eight bytes a step. */
+static uint64_t hash_of(const struct clew__span_groups *groups, const char *key, size_t size) {
     uint64_t hash = size, word;
     size_t at = 0;
     for (; size - at >= 8; at += 8) {
         memcpy(&word, key + at, 8);
-        hash = (hash ^ word) * UINT64_C(0xbf58476d1ce4e5b9);
-        hash ^= hash >> 32;
+        hash = fold(hash ^ word ^ HASH_ODD, groups->hash_key);
     }
     word = 0;
     if (size > at)
         memcpy(&word, key + at, size - at);
-    hash = (hash ^ word) * UINT64_C(0xbf58476d1ce4e5b9);
-    return hash ^ hash >> 32;
+    return fold(hash ^ word ^ HASH_ODD, groups->hash_key);
 }
 
 /* ---- groups ---- */
 
 size_t clew__span_groups_find(struct clew__span_groups *groups, const char *key, size_t key_size) {
-    struct clew__span_group group = {.key = key, .key_size = key_size, .hash = hash_key(key, key_size)};
+    struct clew__span_group group = {
+        .key = key, .key_size = key_size, .hash = hash_of(groups, key, key_size)};
     size_t slot = find_slot(groups, key, key_size, group.hash), at;
     load(groups, slot, &at, sizeof at);
     if (at != 0)

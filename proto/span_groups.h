@@ -21,6 +21,8 @@ struct clew__span_groups {
     struct clew__writer *writer;
     size_t table, table_size; /* open addressing: offsets of groups */
     size_t first, last, count;
+    uint64_t
+        hash_key; /* from addresses, so that nobody can make keys collide; what is written never shows it */
 };
 
 /* Begins with an empty writer. This and the next two fail only for want of room: false, or 0. */

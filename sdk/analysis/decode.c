@@ -780,6 +780,16 @@ static void drop(const struct decoder *decoder, bool is_malformed) {
         decoder->sink->dropped(decoder->sink->user, is_malformed);
 }
 
+/* Spans that disagree on the text of their trace's id take the first as bytes, whatever order they come in.
+ */
+static void name_trace(struct decoder *decoder, struct clew__records *records) {
+    clew__text text = add_text(decoder, picked_text(decoder, SLOT_TRACE_ID));
+    if (decoder->failed || text == 0)
+        return;
+    if (records->trace_id_text == 0 || clew__texts_compare(decoder->texts, text, records->trace_id_text) < 0)
+        records->trace_id_text = text;
+}
+
 static void store_span(struct decoder *decoder, size_t size) {
     const struct clew__decode_sink *sink = decoder->sink;
     struct clew__records *records;
@@ -797,11 +807,9 @@ static void store_span(struct decoder *decoder, size_t size) {
         renew_resource(decoder);
         complete_record(decoder);
     }
-    if (!decoder->failed && records->trace_id_text == 0)
-        records->trace_id_text = add_text(decoder, picked_text(decoder, SLOT_TRACE_ID));
+    if (!decoder->failed)
+        name_trace(decoder, records);
     if (decoder->failed) {
-        if (records->trace_id_text == CLEW__TEXT_FAILED)
-            records->trace_id_text = 0;
         drop(decoder, false);
         return;
     }

@@ -63,6 +63,21 @@ Test(decode, reads_ids_times_kind_status_and_texts) {
     CLEW_NO_LEAKS();
 }
 
+Test(decode, names_a_trace_the_same_in_any_order_of_spans_that_disagree) {
+    const struct build_span spans[] = {
+        {.id = "1", .start = 1, .end = 2, .attributes = {{CLEW__ATTRIBUTE_TRACE_ID, "run-b"}}},
+        {.id = "2", .start = 1, .end = 2, .attributes = {{CLEW__ATTRIBUTE_TRACE_ID, "run-a"}}},
+        {.id = "3", .start = 1, .end = 2},
+    };
+    const uint32_t orders[][3] = {{0, 1, 2}, {1, 0, 2}, {2, 0, 1}};
+    for (size_t i = 0; i < 3; i++) {
+        struct built built = build_trace(spans, 3, orders[i]);
+        expect_text(&built, built.trace->id_text, "run-a");
+        build_free(&built);
+    }
+    CLEW_NO_LEAKS();
+}
+
 Test(decode, names_a_peer_by_the_first_attribute_that_is_there) {
     expect_peer((struct build_span){.attributes = {{"rpc.service", "r"},
                                                    {"net.peer.name", "n"},
