@@ -7,14 +7,22 @@ static bool is_other_service(const struct clew__record *record, const struct cle
     return record && record->service && caller->service && record->service != caller->service;
 }
 
-/* The span after this one and all below it, within the root's; CLEW_NO_SPAN at the end. */
-static uint32_t next_beside(const struct clew_trace *trace, uint32_t span, uint32_t root) {
-    while (span != root) {
-        if (trace->nodes[span].next_sibling != CLEW_NO_SPAN)
-            return trace->nodes[span].next_sibling;
-        span = trace->nodes[span].parent;
+/* A walk through what is below a caller. */
+struct walk {
+    const struct clew_trace *trace;
+    uint32_t caller, at;
+    uint32_t namer; /* of a caller without a service: the span above `at` that has one; CLEW_NO_SPAN */
+};
+
+/* To the span after this one and all below it; CLEW_NO_SPAN at the end. */
+static void go_beside(struct walk *walk) {
+    for (uint32_t span = walk->at; span != walk->caller; span = walk->trace->nodes[span].parent) {
+        walk->namer = span == walk->namer ? CLEW_NO_SPAN : walk->namer;
+        walk->at = walk->trace->nodes[span].next_sibling;
+        if (walk->at != CLEW_NO_SPAN)
+            return;
     }
-    return CLEW_NO_SPAN;
+    walk->at = CLEW_NO_SPAN;
 }
 
 static uint32_t first_child(const struct clew_trace *trace, uint32_t span) {
@@ -22,26 +30,34 @@ static uint32_t first_child(const struct clew_trace *trace, uint32_t span) {
     return node->child_count ? trace->children[node->first_child] : CLEW_NO_SPAN;
 }
 
-/* Looks below the caller, through what has no kind and is of its own service: nothing is below two callers.
- */
+static void go_below(struct walk *walk) {
+    const struct clew_trace *trace = walk->trace;
+    bool is_named = trace->nodes[walk->caller].record->service || walk->namer != CLEW_NO_SPAN;
+    if (!is_named && trace->nodes[walk->at].record->service)
+        walk->namer = walk->at;
+    walk->at = first_child(trace, walk->at);
+}
+
+/* Looks below the caller, through what has no kind and is of one service: nothing is below two callers. */
 static uint32_t find_callee(struct clew__relations *relations, uint32_t caller) {
     const struct clew_trace *trace = relations->trace;
     const struct clew__record *record = trace->nodes[caller].record;
+    struct walk walk = {trace, caller, first_child(trace, caller), CLEW_NO_SPAN};
     uint32_t found = CLEW_NO_SPAN;
-    uint32_t at = first_child(trace, caller);
-    while (at != CLEW_NO_SPAN) {
-        const struct clew__record *below = trace->nodes[at].record;
+    while (walk.at != CLEW_NO_SPAN) {
+        const struct clew__record *below = trace->nodes[walk.at].record;
+        const struct clew__record *named =
+            walk.namer == CLEW_NO_SPAN ? record : trace->nodes[walk.namer].record;
+        bool is_other = is_other_service(below, named);
         relations->steps++;
         if (clew__side_of(below) == CLEW__SIDE_IN)
-            return at;
-        if (is_other_service(below, record)) {
-            if (found == CLEW_NO_SPAN)
-                found = at;
-        } else if (clew__side_of(below) != CLEW__SIDE_OUT && trace->nodes[at].child_count) {
-            at = first_child(trace, at);
-            continue;
-        }
-        at = next_beside(trace, at, caller);
+            return walk.at;
+        if (is_other && named == record && found == CLEW_NO_SPAN)
+            found = walk.at;
+        if (!is_other && clew__side_of(below) != CLEW__SIDE_OUT && trace->nodes[walk.at].child_count)
+            go_below(&walk);
+        else
+            go_beside(&walk);
     }
     return found;
 }

@@ -291,17 +291,18 @@ static bool is_other(const struct span *a, const struct span *b) {
     return a->at.service.size && b->at.service.size && a->at.service.data[0] != b->at.service.data[0];
 }
 
-static void look_below(const struct model *model, uint32_t caller, uint32_t span, uint32_t *in,
-                       uint32_t *other) {
+/* `named`: the caller, or of one without a service the first below it that has one. */
+static void look_below(const struct model *model, uint32_t caller, uint32_t named, uint32_t span,
+                       uint32_t *in, uint32_t *other) {
     uint32_t child = model->spans[span].at.first_child;
     for (; child != NONE && *in == NONE; child = model->spans[child].at.next_sibling) {
         const struct span *below = &model->spans[child];
         if (below->at.kind == CLEW_SERVER || below->at.kind == CLEW_CONSUMER)
             *in = child;
-        else if (is_other(below, &model->spans[caller]))
-            *other = *other == NONE ? child : *other;
+        else if (is_other(below, &model->spans[named]))
+            *other = *other == NONE && named == caller ? child : *other;
         else if (!is_out(below))
-            look_below(model, caller, child, in, other);
+            look_below(model, caller, model->spans[named].at.service.size ? named : child, child, in, other);
     }
 }
 
@@ -314,7 +315,7 @@ static clew_segment_kind kind_of(const struct model *model, uint32_t span, uint3
     if (!of->from)
         return CLEW_SEGMENT_MISSING;
     if (is_out(of)) {
-        look_below(model, span, span, &in, &other);
+        look_below(model, span, span, span, &in, &other);
         *callee = in != NONE ? in : other;
         return *callee != NONE || of->from->attributes[0][0] ? CLEW_SEGMENT_EDGE_GAP : CLEW_SEGMENT_SELF;
     }

@@ -92,6 +92,23 @@ Test(path, the_callee_is_found_behind_spans_without_a_kind) {
                 SELF("4", 120, 180), SELF("2", 180, 190), GAP("1", 190, 200, "cart"));
 }
 
+/* As in the service map: spans 3 and 4 are a call of b for c, or within c. */
+Test(path, behind_two_services_a_client_without_one_has_no_callee) {
+    struct build_span spans[] = {
+        {.id = "1", .start = 100, .end = 200, .kind = CLEW_CLIENT},
+        {.id = "2", .parent = "1", .start = 110, .end = 190, .service = "b"},
+        {.id = "3", .parent = "2", .start = 110, .end = 190, .service = "c"},
+        {.id = "4", .parent = "3", .start = 110, .end = 190, .service = "c", .kind = CLEW_SERVER},
+        {.id = "5", .parent = "1", .start = 110, .end = 190, .service = "c"},
+    };
+    EXPECT_PATH(spans, NULL, SELF("1", 100, 110), SELF("4", 110, 190), SELF("1", 190, 200));
+    spans[2].service = "b";
+    EXPECT_PATH(spans, NULL, GAP("1", 100, 110, "c"), SELF("4", 110, 190), GAP("1", 190, 200, "c"));
+    spans[2].service = "c";
+    spans[3].parent = "5"; /* what stands beside b does not come after it */
+    EXPECT_PATH(spans, NULL, GAP("1", 100, 110, "c"), SELF("3", 110, 190), GAP("1", 190, 200, "c"));
+}
+
 Test(path, the_callee_of_a_client_is_not_that_of_a_client_below_it) {
     const struct build_span spans[] = {
         {.id = "1", .start = 100, .end = 200, .service = "front", .kind = CLEW_CLIENT},

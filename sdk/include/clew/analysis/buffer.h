@@ -42,7 +42,7 @@ CLEW_API const char *clew_completion_name(clew_completion completion);
 typedef struct clew_trace_buffer_options {
     uint32_t struct_size;
     uint64_t memory_limit;   /**< bytes of all that is held, never exceeded; 64 MiB. What a call needs for
-                                itself,   to normalise a trace or to sort, comes on top while it runs */
+                                itself, to normalise a trace or to sort, comes on top while it runs */
     uint32_t span_limit;     /**< of one trace; 100 000; what comes beyond is counted, not kept */
     uint32_t grace_min_ms;   /**< bounds of the quiet time, which is four times the 99th percentile of the */
     uint32_t grace_max_ms;   /**< time between spans of a trace; 100 and 2000 */

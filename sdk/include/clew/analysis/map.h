@@ -25,7 +25,7 @@ typedef struct clew_service_map clew_service_map;
     X(CLEW_EDGE_INFERRED, "inferred")         /* one side's span, the other side by its place in the tree */ \
     X(CLEW_EDGE_MESSAGING, "messaging")       /* a producer's and a consumer's span, by parent or by link */ \
     X(CLEW_EDGE_RPC, "rpc")                   /* a client's and a server's span */                           \
-    X(CLEW_EDGE_UNKNOWN, "unknown")           /* spans without a kind; the service changes */                \
+    X(CLEW_EDGE_UNKNOWN, "unknown")           /* spans of no kind (or INTERNAL); the service changes */      \
     X(CLEW_EDGE_VIRTUAL_NODE, "virtual_node") /* one side named the other, which left no span */
 
 typedef enum clew_edge_type {

@@ -52,11 +52,13 @@ typedef struct clew_path_options {
 typedef enum clew_segment_kind {
     CLEW_SEGMENT_SELF = 0, /**< the span's own work */
     CLEW_SEGMENT_EDGE_GAP, /**< between a call's two sides: network, queues; belongs to the edge to the
-                              callee. Segments of a client or producer whose other side is known: a server or
-                              consumer below it, with at most spans of no kind and of its own service between;
-                              else a child in another service; else a peer that its attributes name. And those
-                              of any other span whose only child is in another service and waited for. A
-                              client of whom nothing is known but itself has `self` segments */
+                              callee. Segments of a client or producer (or of a span whose kind was not said
+                              and that has a service and names a peer) whose other side is known: a server or
+                              consumer below it, with at most spans of no kind (INTERNAL, or not said) and of
+                              its own service between; else a child in another service; else a peer that its
+                              attributes name. And those of any other span whose only child is in another
+                              service and waited for. A client of whom nothing is known but itself has `self`
+                              segments */
     CLEW_SEGMENT_MISSING,  /**< a span that is not there (a phantom) */
 } clew_segment_kind;
 
