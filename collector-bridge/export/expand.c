@@ -7,6 +7,7 @@
 #include <clew/extend.h>
 
 #include <limits.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -15,27 +16,26 @@
 #define FIRST_SIZE 4096u
 #define GZIP_WINDOW_BITS (15 + 16) /* any window that zlib knows; gzip's frame and no other */
 
-/* Room for more, twice as much each time, up to the limit. */
+/* Room for more, twice as much each time, up to the limit. While the block moves nothing is charged, by which
+ * the child of a fork knows not to free it. */
 static int grow(struct clew__expanded *out, size_t least, size_t limit) {
-    size_t capacity = out->charged > limit / 2 ? limit : 2 * out->charged;
+    size_t had = out->charged, capacity = had > limit / 2 ? limit : 2 * had;
     void *data;
 
     if (capacity < least)
         capacity = least;
     if (capacity > limit)
         capacity = limit;
-    if (capacity <= out->charged)
+    if (capacity <= had)
         return CLEW_ELIMIT;
-    if (!clew_budget_take(capacity - out->charged))
-        return CLEW_ENOMEM;
-    data = clew_memory_reallocate(out->data, capacity);
-    if (!data) {
-        clew_budget_give(capacity - out->charged);
-        return CLEW_ENOMEM;
-    }
-    out->data = (uint8_t *)data;
-    out->charged = capacity;
-    return CLEW_OK;
+    out->charged = 0;
+    atomic_signal_fence(memory_order_seq_cst);
+    data = clew_charged_grow(out->data, had, capacity);
+    if (data)
+        out->data = (uint8_t *)data;
+    atomic_signal_fence(memory_order_seq_cst);
+    out->charged = data ? capacity : had;
+    return data ? CLEW_OK : CLEW_ENOMEM;
 }
 
 static int expand_identity(const void *data, size_t size, size_t limit, struct clew__expanded *out) {
@@ -168,7 +168,10 @@ int clew__expand(enum clew__encoding encoding, const void *data, size_t size, si
 }
 
 void clew__expanded_free(struct clew__expanded *expanded) {
-    clew_memory_release(expanded->data);
-    clew_budget_give(expanded->charged);
+    const struct clew__expanded own = *expanded;
+    expanded->charged = 0;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (own.charged)
+        clew_charged_release(own.data, own.charged);
     memset(expanded, 0, sizeof *expanded);
 }

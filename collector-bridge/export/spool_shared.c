@@ -7,6 +7,7 @@
 
 #include <clew/extend.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #define NANO_PER_MILLI UINT64_C(1000000)
@@ -29,25 +30,24 @@ void clew__spooling_call(struct clew__spooling *shared) {
 
 /* ---- the batch on its way to disk ---- */
 
+/* The child of a fork frees what it finds in `bytes`: that is set last, and let go of first. */
 void clew__spooling_free_job(struct clew__spooling_job *job) {
-    if (job->bytes) {
-        clew_memory_release(job->bytes);
-        clew_budget_give(job->size);
-    }
+    void *bytes = job->bytes;
+    job->bytes = NULL;
+    atomic_signal_fence(memory_order_seq_cst);
+    clew_charged_release(bytes, job->size);
     *job = (struct clew__spooling_job){.phase = CLEW__JOB_FREE};
 }
 
 static bool copy(struct clew__spooling_job *job, const clew_batch *batch, bool tried) {
     clew_bytes request = clew_batch_request(batch);
-    if (!clew_budget_take(request.size))
+    void *bytes = clew_charged_allocate(request.size);
+    if (!bytes)
         return false;
-    job->bytes = clew_memory_allocate(request.size ? request.size : 1);
-    if (!job->bytes) {
-        clew_budget_give(request.size);
-        return false;
-    }
-    memcpy(job->bytes, request.data, request.size);
+    memcpy(bytes, request.data, request.size);
     job->size = request.size;
+    atomic_signal_fence(memory_order_seq_cst);
+    job->bytes = bytes;
     job->spans = clew_batch_count(batch);
     job->tried = tried;
     job->phase = CLEW__JOB_WAITING;

@@ -362,13 +362,9 @@ int clew__spool_file_read(struct clew__spool_file *file, struct clew__spool_reco
     result = read_checked(file, record, &kind, &spans, &sum);
     if (result != CLEW_OK)
         return result;
-    if (!clew_budget_take(record->size))
+    record->request = clew_charged_allocate(record->size);
+    if (!record->request)
         return CLEW_ENOMEM;
-    record->request = clew_memory_allocate(record->size);
-    if (!record->request) {
-        clew_budget_give(record->size);
-        return CLEW_ENOMEM;
-    }
     result = read_request(file, record);
     if (result == CLEW_OK && (kind != CLEW__SPOOL_TRACES || spans < 1 || (uint64_t)spans != record->spans ||
                               sum != checksum(record->time_nano, kind, spans, record->request, record->size)))
@@ -379,10 +375,7 @@ int clew__spool_file_read(struct clew__spool_file *file, struct clew__spool_reco
 }
 
 void clew__spool_record_free(struct clew__spool_record *record) {
-    if (!record->request)
-        return;
-    clew_memory_release(record->request);
-    clew_budget_give(record->size);
+    clew_charged_release(record->request, record->size);
     record->request = NULL;
 }
 

@@ -1,7 +1,12 @@
-/* Owns the memory of growing writers. No state of its own; one thread at a time each buffer. */
+/* Owns the memory of growing writers. No state of its own; one thread at a time each buffer.
+ *
+ * The child of a fork at any moment finds a buffer with its memory and the right size of it, or with capacity
+ * 0: then it has none, wherever `data` points. */
 #include "sdk/base/buffer.h"
 
 #include <clew/extend.h>
+
+#include <stdatomic.h>
 
 #define FIRST_SIZE 4096u
 #define KEPT_SIZE 65536u /* a usual batch; a larger one gives its memory back */
@@ -12,27 +17,29 @@ static bool is_charged(const struct clew__writer *buffer) {
     return buffer->user == &charged_mark;
 }
 
+static void *resize(const struct clew__writer *old, size_t capacity) {
+    void *data = old->capacity ? old->data : NULL;
+    return is_charged(old) ? clew_charged_grow(data, old->capacity, capacity)
+                           : clew_memory_reallocate(data, capacity);
+}
+
 static bool grow(struct clew__writer *buffer, size_t more) {
-    size_t capacity = buffer->capacity ? buffer->capacity : FIRST_SIZE;
-    size_t added;
+    const struct clew__writer old = *buffer;
+    size_t capacity = old.capacity ? old.capacity : FIRST_SIZE;
     void *data;
 
-    if (more > SIZE_MAX / 2 - buffer->size)
+    if (more > SIZE_MAX / 2 - old.size)
         return false;
-    while (capacity < buffer->size + more)
+    while (capacity < old.size + more)
         capacity *= 2;
-    added = capacity - buffer->capacity;
-    if (is_charged(buffer) && !clew_budget_take(added))
-        return false;
-    data = clew_memory_reallocate(buffer->data, capacity);
-    if (!data) {
-        if (is_charged(buffer))
-            clew_budget_give(added);
-        return false;
-    }
-    buffer->data = (uint8_t *)data;
-    buffer->capacity = capacity;
-    return true;
+    buffer->capacity = 0;
+    atomic_signal_fence(memory_order_seq_cst);
+    data = resize(&old, capacity);
+    if (data)
+        buffer->data = (uint8_t *)data;
+    atomic_signal_fence(memory_order_seq_cst);
+    buffer->capacity = data ? capacity : old.capacity;
+    return data != NULL;
 }
 
 struct clew__writer clew__buffer_plain(void) {
@@ -56,9 +63,12 @@ void clew__buffer_fini(struct clew__writer *buffer) {
     const struct clew__writer own = *buffer;
     /* Let go of first: the child of a fork in between would free it again. */
     clew__buffer_forget(buffer);
-    clew_memory_release(own.data);
+    if (own.capacity == 0)
+        return;
     if (is_charged(&own))
-        clew_budget_give(own.capacity);
+        clew_charged_release(own.data, own.capacity);
+    else
+        clew_memory_release(own.data);
 }
 
 uint8_t *clew__buffer_take(struct clew__writer *buffer) {
@@ -68,8 +78,10 @@ uint8_t *clew__buffer_take(struct clew__writer *buffer) {
 }
 
 void clew__buffer_forget(struct clew__writer *buffer) {
-    buffer->data = NULL;
     buffer->size = 0;
+    atomic_signal_fence(memory_order_seq_cst);
     buffer->capacity = 0;
+    atomic_signal_fence(memory_order_seq_cst);
+    buffer->data = NULL;
     buffer->failed = false;
 }

@@ -2,6 +2,8 @@
  * budget is one atomic counter. */
 #include "sdk/base/memory.h"
 
+#include "sdk/base/mapped.h"
+
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -9,6 +11,22 @@
 
 #define BUDGET_DEFAULT (UINT64_C(64) << 20)
 #define BUDGET_LEAST (UINT64_C(1) << 20)
+
+/* From here on blocks of a known size are mapped. More than the requests and queues of usual spans have,
+ * which would pay for fresh pages with every batch. */
+#define LARGE ((size_t)256 << 10)
+
+/* Sanitizers must see what happens to a block: they see malloc's. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
 
 static clew_allocator allocator; /* all NULL: the C library's */
 static atomic_bool allocator_used;
@@ -27,11 +45,15 @@ int clew_set_allocator(const clew_allocator *chosen) {
     return CLEW_OK;
 }
 
+static void mark_used(void) {
+    if (!atomic_load_explicit(&allocator_used, memory_order_relaxed))
+        atomic_store(&allocator_used, true);
+}
+
 void *clew_memory_allocate(size_t size) {
     int saved = errno;
     void *block;
-    if (!atomic_load_explicit(&allocator_used, memory_order_relaxed))
-        atomic_store(&allocator_used, true);
+    mark_used();
     block = allocator.allocate ? allocator.allocate(allocator.user, size) : malloc(size);
     errno = saved;
     return block;
@@ -104,19 +126,84 @@ uint64_t clew__budget_limit(void) {
     return atomic_load_explicit(&budget_limit, memory_order_relaxed);
 }
 
-void *clew__charged_new(size_t size) {
+/* ---- blocks of a known size ---- */
+
+/* The same for a size throughout the process: the allocator is chosen before the first block. */
+static bool is_mapped(size_t size) {
+    return size >= LARGE && !SANITIZED && !allocator.allocate;
+}
+
+void *clew__block_new(size_t size) {
+    int saved = errno;
+    void *block;
+    if (!is_mapped(size))
+        return clew_memory_allocate(size);
+    mark_used();
+    block = clew__mapped_new(size);
+    errno = saved;
+    return block;
+}
+
+static void *grow_mapped(void *block, size_t size, size_t new_size) {
+    int saved = errno;
+    void *grown = clew__mapped_grow(block, size, new_size);
+    errno = saved;
+    return grown;
+}
+
+/* A block that becomes large moves from malloc to the kernel. */
+void *clew__block_grow(void *block, size_t size, size_t new_size) {
+    void *grown;
+    if (!block)
+        return clew__block_new(new_size);
+    if (is_mapped(size))
+        return grow_mapped(block, size, new_size);
+    if (!is_mapped(new_size))
+        return clew_memory_reallocate(block, new_size);
+    grown = clew__block_new(new_size);
+    if (!grown)
+        return NULL;
+    memcpy(grown, block, size);
+    clew_memory_release(block);
+    return grown;
+}
+
+void clew__block_free(void *block, size_t size) {
+    int saved = errno;
+    if (!block)
+        return;
+    if (is_mapped(size))
+        clew__mapped_free(block, size);
+    else
+        clew_memory_release(block);
+    errno = saved;
+}
+
+/* ---- charged blocks ---- */
+
+void *clew_charged_allocate(size_t size) {
     void *block;
     if (!clew_budget_take(size))
         return NULL;
-    block = clew_memory_allocate(size);
+    block = clew__block_new(size);
     if (!block)
         clew_budget_give(size);
     return block;
 }
 
-void clew__charged_free(void *block, size_t size) {
+void *clew_charged_grow(void *block, size_t size, size_t new_size) {
+    void *grown;
+    if (new_size < size || !clew_budget_take(new_size - size))
+        return NULL;
+    grown = clew__block_grow(block, size, new_size);
+    if (!grown)
+        clew_budget_give(new_size - size);
+    return grown;
+}
+
+void clew_charged_release(void *block, size_t size) {
     if (!block)
         return;
-    clew_memory_release(block);
+    clew__block_free(block, size);
     clew_budget_give(size);
 }

@@ -72,7 +72,7 @@ void clew__chunk_free_spares(void) {
             clew__lock_acquire(&lock);
             spare_bytes -= size;
             clew__lock_release(&lock);
-            clew__charged_free(chunk, size);
+            clew_charged_release(chunk, size);
         }
     }
 }
@@ -129,7 +129,7 @@ struct clew__chunk *clew__chunk_new(struct clew__crash *crash, uint32_t capacity
         return take_protected(crash, capacity);
     chunk = take_spare(size);
     if (!chunk)
-        chunk = clew__charged_new(size);
+        chunk = clew_charged_allocate(size);
     if (!chunk)
         return NULL;
     memset(chunk, 0, sizeof *chunk);
@@ -149,7 +149,7 @@ void clew__chunk_free(struct clew__chunk *chunk) {
     if (chunk && chunk->crash)
         give_protected(chunk, chunk->is_kept);
     else if (chunk && !keep_spare(chunk))
-        clew__charged_free(chunk, chunk->block_size);
+        clew_charged_release(chunk, chunk->block_size);
 }
 
 void clew__chunk_lose(struct clew__chunk *chunk) {

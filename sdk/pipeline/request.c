@@ -15,21 +15,25 @@ struct entry {
     uint32_t order;
 };
 
+static size_t block_size(size_t request_size) {
+    return sizeof(struct clew__outgoing) + request_size;
+}
+
 void clew__outgoing_unref(struct clew__outgoing *outgoing) {
     if (!outgoing || atomic_fetch_sub_explicit(&outgoing->references, 1, memory_order_acq_rel) != 1)
         return;
     clew_budget_give(outgoing->charged);
-    clew_memory_release(outgoing);
+    clew__block_free(outgoing, block_size(outgoing->batch.request.size));
 }
 
 /* Memory for a request; over the budget when `must`. */
 static struct clew__outgoing *outgoing_new(size_t size, size_t count, bool must) {
-    size_t charge = sizeof(struct clew__outgoing) + size;
+    size_t charge = block_size(size);
     struct clew__outgoing *outgoing;
     bool charged = clew_budget_take(charge);
     if (!charged && !must)
         return NULL;
-    outgoing = clew_memory_allocate(charge);
+    outgoing = clew__block_new(charge);
     if (!outgoing) {
         if (charged)
             clew_budget_give(charge);

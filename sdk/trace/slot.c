@@ -40,7 +40,7 @@ static bool add_slab(void) {
     unsigned number;
     if (atomic_load_explicit(&slab_count, memory_order_relaxed) == SLABS_MAX)
         return false;
-    slab = clew__charged_new(size);
+    slab = clew_charged_allocate(size);
     if (!slab)
         return false;
     memset(slab, 0, size);
@@ -52,7 +52,7 @@ static bool add_slab(void) {
     }
     clew__lock_release(&lock);
     if (slab)
-        clew__charged_free(slab, size);
+        clew_charged_release(slab, size);
     return true;
 }
 
@@ -96,15 +96,15 @@ static void give_shared(struct clew__thread *thread, uint32_t count) {
     clew__lock_release(&lock);
 }
 
-/* Here and below a body is let go of before it is freed: the child of a fork in between would free it again.
- */
+/* Here and below a body is let go of before it is freed or moves: the child of a fork in between would free
+ * it again, or with the wrong size. */
 static void free_body(struct clew__slot *slot) {
     uint8_t *body = slot->body;
     uint32_t capacity = slot->capacity;
     slot->body = NULL;
     slot->capacity = 0;
     if (body)
-        clew__charged_free(body - CLEW__BODY_HEADROOM, CLEW__BODY_HEADROOM + capacity);
+        clew_charged_release(body - CLEW__BODY_HEADROOM, CLEW__BODY_HEADROOM + capacity);
 }
 
 void clew__slot_give(struct clew__thread *thread, struct clew__slot *slot) {
@@ -123,7 +123,7 @@ bool clew__slot_body(struct clew__slot *slot) {
     slot->keys_seen = 0;
     if (__builtin_expect(slot->body != NULL, 1))
         return true;
-    block = clew__charged_new(CLEW__BODY_HEADROOM + CLEW__BODY_SIZE);
+    block = clew_charged_allocate(CLEW__BODY_HEADROOM + CLEW__BODY_SIZE);
     if (!block)
         return false;
     slot->body = block + CLEW__BODY_HEADROOM;
@@ -131,10 +131,25 @@ bool clew__slot_body(struct clew__slot *slot) {
     return true;
 }
 
+static bool grow_body(struct clew__slot *slot, size_t capacity) {
+    uint8_t *old = slot->body, *block;
+    slot->body = NULL;
+    atomic_signal_fence(memory_order_seq_cst);
+    block = clew_charged_grow(old - CLEW__BODY_HEADROOM, CLEW__BODY_HEADROOM + slot->capacity,
+                              CLEW__BODY_HEADROOM + capacity);
+    if (!block) {
+        slot->body = old;
+        return false;
+    }
+    slot->capacity = (uint32_t)capacity;
+    atomic_signal_fence(memory_order_seq_cst);
+    slot->body = block + CLEW__BODY_HEADROOM;
+    return true;
+}
+
 bool clew__slot_reserve_slowly(struct clew__slot *slot, size_t more) {
     size_t entries = slot->attributes * sizeof(struct clew__key_entry), need, capacity = slot->capacity;
-    size_t old_size = CLEW__BODY_HEADROOM + slot->capacity;
-    uint8_t *block, *old = slot->body - CLEW__BODY_HEADROOM;
+    size_t entries_at = slot->capacity - entries;
     if (more > CLEW__SPAN_SIZE_MAX)
         return false;
     need = slot->size + more + entries + sizeof(struct clew__key_entry);
@@ -142,16 +157,11 @@ bool clew__slot_reserve_slowly(struct clew__slot *slot, size_t more) {
         return false;
     while (capacity < need)
         capacity += capacity < BODY_DOUBLES_UP_TO ? capacity : BODY_DOUBLES_UP_TO;
-    block = clew__charged_new(CLEW__BODY_HEADROOM + capacity);
-    if (!block) {
+    if (!grow_body(slot, capacity)) {
         slot->is_starved = true;
         return false;
     }
-    memcpy(block + CLEW__BODY_HEADROOM, slot->body, slot->size);
-    memcpy(block + CLEW__BODY_HEADROOM + capacity - entries, slot->body + slot->capacity - entries, entries);
-    slot->body = block + CLEW__BODY_HEADROOM;
-    slot->capacity = (uint32_t)capacity;
-    clew__charged_free(old, old_size);
+    memmove(slot->body + capacity - entries, slot->body + entries_at, entries);
     return true;
 }
 

@@ -10,6 +10,7 @@
 #include <time.h>
 
 enum { THREADS = 16, SPANS_A_CHILD = 10, CHILDREN_AT_ONCE = 4, FORKERS = 2 };
+enum { LARGE_EVERY = 20, LARGE_SIZE = 3000, HUGE_EVERY = 500, HUGE_SIZE = 300 << 10 };
 
 /* A child that takes longer hangs. */
 #define CHILD_SECONDS 30u
@@ -19,6 +20,7 @@ static clew_provider *provider;
 static clew_tracer *tracer;
 static atomic_bool done;
 static atomic_uint left, failed;
+static char text[HUGE_SIZE];
 
 /* Busy, but not faster than the receiver can remember ids. */
 static void work_for_a_while(void) {
@@ -29,13 +31,16 @@ static void work_for_a_while(void) {
     while (now.tv_sec == start.tv_sec && now.tv_nsec - start.tv_nsec < 200000);
 }
 
+/* Some are of kinds of memory that usual spans have not: larger bodies, and blocks that are mapped. */
+static size_t size_of_attribute(int i) {
+    return i % HUGE_EVERY == 0 ? HUGE_SIZE : i % LARGE_EVERY == 0 ? LARGE_SIZE : 5;
+}
+
 static void *records(void *argument) {
-    static char large[3000];
     (void)argument;
-    memset(large, 'x', sizeof large - 1);
     for (int i = 0; !atomic_load(&done); i++) {
         clew_scope scope = clew_scope_enter(tracer, "parent", NULL);
-        clew_span_set_string(scope.span, "key", i % 20 ? "value" : large);
+        clew_span_set_string_n(scope.span, "key", text, size_of_attribute(i));
         clew_scope_leave(&scope);
         if (i % 5 == 0)
             work_for_a_while();
@@ -48,6 +53,8 @@ static int child_main(void) {
     for (int i = 0; i < SPANS_A_CHILD; i++) {
         clew_scope scope = clew_scope_enter(tracer, "child", NULL);
         clew_span_set_int(scope.span, "i", i);
+        if (i == 0)
+            clew_span_set_string_n(scope.span, "key", text, sizeof text);
         clew_scope_leave(&scope);
     }
     return clew_provider_shutdown(provider, DELIVERY_MS).status == 0 && all_exported(provider, SPANS_A_CHILD)
@@ -137,6 +144,7 @@ int main(int count, char **arguments) {
     if (count == 2)
         forks_of_each = (unsigned)strtoul(arguments[1], NULL, 10);
     clew_set_log_level(CLEW_LOG_ERROR);
+    memset(text, 'x', sizeof text);
     if (SANITIZED) {
         tap_skip("forks while 16 threads record", "the allocator of a sanitizer does not survive it");
         return tap_done();

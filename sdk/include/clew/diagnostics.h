@@ -40,7 +40,8 @@ typedef struct clew_allocator {
     void *user;
 } clew_allocator;
 
-/** Only before anything else of Clew is used: otherwise CLEW_EALREADY. NULL restores malloc. */
+/** Only before anything else of Clew is used: otherwise CLEW_EALREADY. NULL restores malloc, and mmap for
+ * large blocks. */
 CLEW_API int clew_set_allocator(const clew_allocator *allocator);
 
 /** Bound on what open spans, queues and requests take together, in bytes; charged when it is obtained. The

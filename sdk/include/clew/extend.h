@@ -20,6 +20,16 @@ CLEW_API bool clew_budget_take(size_t size);
 /** Gives back what was taken, in one piece or several. Any thread. */
 CLEW_API void clew_budget_give(size_t size);
 
+/** Memory charged to the budget, whose holder knows its size; aligned as malloc's. NULL, and nothing changed
+ * or charged: no memory, or the budget is used up. Without an allocator of the program's own, blocks of 256
+ * KiB and more are mapped, and go back to the system at once: only the functions here take them. Any thread;
+ * preserve errno. */
+CLEW_API void *clew_charged_allocate(size_t size);
+/** A block with room for more, `new_size` >= `size`; NULL with size 0 is a new one. */
+CLEW_API void *clew_charged_grow(void *block, size_t size, size_t new_size);
+/** `size`: of the block. NULL: nothing happens. */
+CLEW_API void clew_charged_release(void *block, size_t size);
+
 /** Says something, at most one line of one `reason` (static text, no spaces) in ten seconds. Any thread;
  * preserves errno. Never pass secrets. */
 CLEW_API void clew_log(clew_log_level level, const char *reason, const char *format, ...) CLEW_PRINTF(3, 4);

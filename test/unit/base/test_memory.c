@@ -57,7 +57,7 @@ Test(memory, budget_is_kept_to_the_byte) {
     cr_assert(clew_budget_take((1 << 20) - used));
     cr_assert_not(clew_budget_take(1));
     cr_assert_not(clew_budget_take(SIZE_MAX));
-    cr_assert_null(clew__charged_new(1));
+    cr_assert_null(clew_charged_allocate(1));
     clew_budget_give(1);
     cr_assert(clew_budget_take(1));
     cr_assert_eq(clew__budget_used(), 1 << 20);
