@@ -76,11 +76,6 @@ clew_profile_stats clew_profile_get_stats(const clew_profile *profile) {
 
 /* Finding and making places. */
 
-static bool is_other(const clew_profile *profile, uint32_t context) {
-    return context != CLEW__TABLE_NONE &&
-           clew__frame_at(profile, clew__context_at(profile, context)->frame)->kind == CLEW_FRAME_OTHER;
-}
-
 /* Missing texts are added, unless `is_full`. */
 static clew__text text_of(clew_profile *profile, clew_text text, bool is_full) {
     return is_full ? clew__texts_find(profile->texts, text.data, text.size)
@@ -101,7 +96,7 @@ static uint32_t make_context(clew_profile *profile, uint32_t parent, uint32_t fr
 static uint32_t other_below(clew_profile *profile, uint32_t parent) {
     static const struct clew__frame other = {.kind = CLEW_FRAME_OTHER};
     uint32_t frame;
-    if (is_other(profile, parent))
+    if (clew__is_other(profile, parent))
         return parent;
     frame = clew__table_add(&profile->frames, &other);
     return frame == CLEW__TABLE_NONE ? CLEW__TABLE_NONE : make_context(profile, parent, frame);
@@ -110,7 +105,8 @@ static uint32_t other_below(clew_profile *profile, uint32_t parent) {
 /* False when memory runs out. */
 static bool find_context(clew_profile *profile, uint32_t parent, const struct clew__frame_texts *texts,
                          uint32_t *out) {
-    bool is_full = profile->contexts.count >= profile->node_limit || texts->kind == CLEW_FRAME_OTHER;
+    bool is_within_other = clew__is_other(profile, parent) || texts->kind == CLEW_FRAME_OTHER;
+    bool is_full = profile->contexts.count >= profile->node_limit || is_within_other;
     struct clew__frame frame = {
         text_of(profile, texts->service, is_full), text_of(profile, texts->operation, is_full),
         text_of(profile, texts->caller, is_full), (uint16_t)texts->kind, (uint16_t)texts->span_kind};
@@ -119,7 +115,7 @@ static bool find_context(clew_profile *profile, uint32_t parent, const struct cl
     struct clew__context key = {parent, CLEW__TABLE_NONE, 0};
     if (!is_full && !has_texts)
         return false;
-    if (is_other(profile, parent) || texts->kind == CLEW_FRAME_OTHER) {
+    if (is_within_other) {
         *out = other_below(profile, parent);
         return *out != CLEW__TABLE_NONE;
     }
@@ -141,8 +137,8 @@ static bool find_context(clew_profile *profile, uint32_t parent, const struct cl
 static uint32_t find_sum(clew_profile *profile, uint32_t context, uint32_t bucket, bool *full) {
     const struct clew__sum key = {.context = context, .bucket = bucket};
     uint32_t sum = clew__table_find(&profile->sums, &key);
-    *full =
-        sum == CLEW__TABLE_NONE && profile->sums.count >= profile->sum_limit && !is_other(profile, context);
+    *full = sum == CLEW__TABLE_NONE && profile->sums.count >= profile->sum_limit &&
+            !clew__is_other(profile, context);
     return sum != CLEW__TABLE_NONE || *full ? sum : clew__table_add(&profile->sums, &key);
 }
 
@@ -244,7 +240,21 @@ static bool place_spans(struct adding *adding) {
     return true;
 }
 
-static bool place_gap(struct adding *adding, uint32_t index, uint32_t bucket) {
+static bool is_gap(const clew_path_segment *segment) {
+    return segment->kind == CLEW_SEGMENT_EDGE_GAP && segment->span != CLEW_NO_SPAN;
+}
+
+/* By a recorded wait a root may wait for a span that is not below it: it stands directly below the root. */
+static bool is_foreign(const struct adding *adding, const clew_path_segment *segment, uint32_t root) {
+    return segment->span != CLEW_NO_SPAN && adding->root_of[segment->span] != root;
+}
+
+static uint32_t parent_of_gap(const struct adding *adding, const clew_path_segment *segment, uint32_t root) {
+    uint32_t caller = is_foreign(adding, segment, root) ? adding->path->roots[root].span : segment->span;
+    return adding->spans[caller].context;
+}
+
+static bool place_gap(struct adding *adding, uint32_t index, uint32_t root) {
     const clew_path_segment *segment = &adding->path->segments[index];
     struct clew__frame_texts texts = {.kind = CLEW_FRAME_EDGE_GAP};
     clew_trace_span caller, callee;
@@ -254,27 +264,35 @@ static bool place_gap(struct adding *adding, uint32_t index, uint32_t bucket) {
     texts.operation = callee.operation;
     texts.span_kind = callee.kind;
     texts.caller = caller.service;
-    return clew__profile_place(adding->profile, adding->spans[segment->span].context, &texts, bucket,
-                               &adding->segments[index]);
+    return clew__profile_place(adding->profile, parent_of_gap(adding, segment, root), &texts,
+                               adding->buckets[root], &adding->segments[index]);
 }
 
-static bool is_gap(const clew_path_segment *segment) {
-    return segment->kind == CLEW_SEGMENT_EDGE_GAP && segment->span != CLEW_NO_SPAN;
+static bool place_foreign(struct adding *adding, uint32_t index, uint32_t root) {
+    struct clew__frame_texts texts;
+    clew_trace_span span;
+    clew_trace_span_at(adding->trace, adding->path->segments[index].span, &span);
+    texts = frame_of(&span);
+    return clew__profile_place(adding->profile, adding->spans[adding->path->roots[root].span].context, &texts,
+                               adding->buckets[root], &adding->segments[index]);
+}
+
+static bool place_segment(struct adding *adding, uint32_t index, uint32_t root) {
+    const clew_path_segment *segment = &adding->path->segments[index];
+    if (is_gap(segment))
+        return place_gap(adding, index, root);
+    if (is_foreign(adding, segment, root))
+        return place_foreign(adding, index, root);
+    adding->segments[index] = segment->span == CLEW_NO_SPAN ? adding->whole : adding->spans[segment->span];
+    return true;
 }
 
 static bool place_segments(struct adding *adding) {
     for (uint32_t i = 0; i < adding->path->root_count; i++) {
         const clew_path_root *root = &adding->path->roots[i];
         for (uint32_t j = 0; j < root->segment_count; j++) {
-            uint32_t at = root->first_segment + j;
-            const clew_path_segment *segment = &adding->path->segments[at];
-            if (is_gap(segment)) {
-                if (!place_gap(adding, at, adding->buckets[i]))
-                    return false;
-            } else {
-                adding->segments[at] =
-                    segment->span == CLEW_NO_SPAN ? adding->whole : adding->spans[segment->span];
-            }
+            if (!place_segment(adding, root->first_segment + j, i))
+                return false;
         }
     }
     return true;
@@ -313,30 +331,33 @@ static void count_span(struct adding *adding, uint32_t at, struct clew__exemplar
     see(&frame_sum->seen, &frame_sum->roots, request);
     if (timing->critical > 0)
         see(&sum->seen_on_path, &sum->on_path, request);
-    if (is_other(profile, spot->context))
+    if (clew__is_other(profile, spot->context))
         clew__saturated_add(&profile->overflow, 1);
     else
         clew__exemplar_offer(&sum->exemplars, source, at, span.start_unix_nano, timing->duration);
 }
 
-static void count_segment(struct adding *adding, uint32_t at, uint64_t request,
+static void count_segment(struct adding *adding, uint32_t at, uint32_t root,
                           struct clew__exemplar_source *source) {
     const clew_path_segment *segment = &adding->path->segments[at];
     const struct clew__spot *spot = &adding->segments[at];
     struct clew__sum *sum = clew__sum_at(adding->profile, spot->sum);
     struct clew__frame_sum *frame_sum = clew__frame_sum_at(adding->profile, spot->frame_sum);
     uint64_t length = segment->end_unix_nano - segment->start_unix_nano;
+    uint64_t request = adding->first_request + root;
     clew__saturated_add(&sum->critical_self, length);
     see(&frame_sum->seen_on_path, &frame_sum->on_path, request);
-    if (!is_gap(segment))
+    if (!is_gap(segment) && !is_foreign(adding, segment, root))
         return;
-    clew__saturated_add(&sum->count, 1);
-    clew__saturated_add(&sum->duration, length);
-    take_longest(&sum->max, length);
     see(&sum->seen, &sum->roots, request);
     see(&sum->seen_on_path, &sum->on_path, request);
     see(&frame_sum->seen, &frame_sum->roots, request);
     clew__exemplar_offer(&sum->exemplars, source, segment->span, segment->start_unix_nano, length);
+    if (!is_gap(segment))
+        return; /* the span is counted where it is */
+    clew__saturated_add(&sum->count, 1);
+    clew__saturated_add(&sum->duration, length);
+    take_longest(&sum->max, length);
 }
 
 static void count_whole(struct adding *adding) {
@@ -360,14 +381,13 @@ static void count_trace(struct adding *adding) {
     adding->first_request = profile->roots + 1; /* 0 has been seen by none */
     if (is_whole(adding))
         count_whole(adding);
-    for (uint32_t i = 0; i < adding->ordered; i++) {
-        if (adding->root_of[adding->order[i]] != CLEW_NO_SPAN)
-            count_span(adding, adding->order[i], &source);
-    }
-    for (uint32_t i = 0; i < adding->path->root_count; i++) {
+    /* Request by request: spans are in the order of their roots. */
+    for (uint32_t i = 0, at = 0; i < adding->path->root_count; i++) {
         const clew_path_root *root = &adding->path->roots[i];
+        for (; at < adding->ordered && adding->root_of[adding->order[at]] == i; at++)
+            count_span(adding, adding->order[at], &source);
         for (uint32_t j = 0; j < root->segment_count; j++)
-            count_segment(adding, root->first_segment + j, adding->first_request + i, &source);
+            count_segment(adding, root->first_segment + j, i, &source);
     }
     profile->traces++;
     profile->roots += adding->path->root_count;

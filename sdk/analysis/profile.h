@@ -81,6 +81,12 @@ static inline struct clew__frame_sum *clew__frame_sum_at(const clew_profile *pro
     return (struct clew__frame_sum *)clew__table_at(&profile->frame_sums, index);
 }
 
+/* Whether it is `(other)`; that of no context is not. */
+static inline bool clew__is_other(const clew_profile *profile, uint32_t context) {
+    return context != CLEW__TABLE_NONE &&
+           clew__frame_at(profile, clew__context_at(profile, context)->frame)->kind == CLEW_FRAME_OTHER;
+}
+
 /* Requests are counted in parts, since a window may cut a bucket. */
 #define CLEW__REQUEST 100000u
 

@@ -63,6 +63,14 @@ static bool is_of_parent(const struct merging *merging, uint32_t sum_index) {
     return parent != CLEW__TABLE_NONE && merging->spots[parent].sum == merging->spots[sum_index].sum;
 }
 
+/* Spans that had a context of their own, and have none any more. */
+static bool is_overflow(const struct merging *merging, uint32_t sum_index) {
+    uint32_t context = clew__sum_at(merging->from, sum_index)->context;
+    uint16_t kind = clew__frame_at(merging->from, clew__context_at(merging->from, context)->frame)->kind;
+    return (kind == CLEW_FRAME_SPAN || kind == CLEW_FRAME_MISSING) &&
+           clew__is_other(merging->into, merging->spots[sum_index].context);
+}
+
 static void add_sum(struct merging *merging, uint32_t index) {
     const struct clew__sum *from = clew__sum_at(merging->from, index);
     struct clew__sum *into = clew__sum_at(merging->into, merging->spots[index].sum);
@@ -77,6 +85,10 @@ static void add_sum(struct merging *merging, uint32_t index) {
     if (!is_of_parent(merging, index)) {
         clew__saturated_add(&into->roots, from->roots);
         clew__saturated_add(&into->on_path, from->on_path);
+    }
+    if (is_overflow(merging, index)) {
+        clew__saturated_add(&merging->into->overflow, from->count);
+        return; /* examples of anything are none */
     }
     clew__exemplar_merge(&into->exemplars, merging->into->texts, &merging->into->text_count, &from->exemplars,
                          merging->from->texts);

@@ -422,6 +422,93 @@ Test(profile, beyond_the_limit_is_other_below_the_same_parent_and_exact) {
     CLEW_NO_LEAKS();
 }
 
+static const char *const numbered[] = {"op 0", "op 1", "op 2", "op 3", "op 4", "op 5", "op 6", "op 7",
+                                       "op 8", "op 9", "op a", "op b", "op c", "op d", "op e", "op f"};
+
+/* A request of so long with one call, whose operation is never the same. */
+static void add_pair(clew_profile *profile, uint64_t duration, const char *operation) {
+    const struct build_span spans[] = {
+        {.id = "1", .start = 1000, .end = 1000 + duration, .service = "a", .operation = "root"},
+        {.id = "2",
+         .parent = "1",
+         .start = 1000,
+         .end = 1000 + duration / 2,
+         .service = "b",
+         .operation = operation},
+    };
+    add_spans(profile, spans, COUNT(spans));
+}
+
+/* More buckets of latency than there is room for, in few contexts. */
+Test(profile, keeps_no_names_of_what_is_other) {
+    clew_profile_options options = {.struct_size = sizeof options, .node_limit = 6};
+    clew_profile *profile = clew_profile_new(&options);
+    uint32_t texts;
+    for (unsigned i = 0; i < 40; i++)
+        add_pair(profile, UINT64_C(1) << i, "call");
+    cr_assert_lt(clew_profile_get_stats(profile).nodes, 6, "sums are the limit");
+    texts = clew__texts_count(profile->texts);
+    for (unsigned i = 0; i < COUNT(numbered); i++)
+        add_pair(profile, UINT64_C(1) << 45, numbered[i]);
+    cr_expect_eq(clew__texts_count(profile->texts), texts);
+    clew_profile_free(profile);
+    CLEW_NO_LEAKS();
+}
+
+Test(profile, counts_what_becomes_other_in_merging) {
+    clew_profile_options options = {.struct_size = sizeof options, .node_limit = 6};
+    clew_profile *added = clew_profile_new(&options), *merged = clew_profile_new(&options);
+    clew_profile *parts[] = {clew_profile_new(NULL), clew_profile_new(NULL)};
+    for (unsigned i = 0; i < COUNT(numbered); i++) {
+        add_pair(added, 100, numbered[i]);
+        add_pair(parts[i % 2], 100, numbered[i]);
+    }
+    cr_assert_eq(clew_profile_merge(merged, parts[0]), 0);
+    cr_assert_eq(clew_profile_merge(merged, parts[1]), 0);
+    cr_expect_gt(clew_profile_get_stats(added).overflow, 0);
+    cr_expect_eq(clew_profile_get_stats(merged).overflow, clew_profile_get_stats(added).overflow);
+    clew_profile_free(added);
+    clew_profile_free(merged);
+    clew_profile_free(parts[0]);
+    clew_profile_free(parts[1]);
+    CLEW_NO_LEAKS();
+}
+
+Test(profile, charges_a_wait_for_another_request_to_the_one_that_waits) {
+    static const struct build_span spans[] = {
+        {.id = "1",
+         .start = 1000,
+         .end = 1100,
+         .service = "a",
+         .operation = "reader",
+         .waits = {{.target = "3", .start = 1020, .duration = 50}}},
+        {.id = "2", .start = 900, .end = 9000, .service = "b", .operation = "writer"},
+        {.id = "3", .parent = "2", .start = 950, .end = 1080, .service = "b", .operation = "write"},
+    };
+    clew_profile *profile = clew_profile_new(NULL);
+    clew_profile_view *view;
+    add_spans(profile, spans, COUNT(spans));
+    view = clew_profile_view_new(profile, NULL);
+    check_view(view);
+    cr_assert_eq(view->node_count, 4);
+    cr_expect(text_is(view->nodes[0].operation, "writer"));
+    cr_expect_eq(view->nodes[0].critical, 8100);
+    cr_expect(text_is(view->nodes[2].operation, "reader"));
+    cr_expect_eq(view->nodes[2].critical, 100);
+    cr_expect_eq(view->nodes[2].critical_self, 50);
+    cr_expect(text_is(view->nodes[3].operation, "write"));
+    cr_expect_eq(view->nodes[3].parent, 2);
+    cr_expect_eq(view->nodes[3].critical_self, 50);
+    cr_expect_eq(view->nodes[3].count, 0);
+    cr_expect_eq(view->nodes[3].on_path, 1);
+    clew_profile_view_free(view);
+    view = look(profile, 0, 50000); /* the faster one alone */
+    cr_expect_eq(view->total, 100);
+    clew_profile_view_free(view);
+    clew_profile_free(profile);
+    CLEW_NO_LEAKS();
+}
+
 Test(profile, keeps_the_slowest_span_of_each_of_the_slowest_traces) {
     clew_profile *profile = clew_profile_new(NULL);
     clew_profile_view *view;

@@ -74,7 +74,9 @@ typedef struct clew_profile_node {
     uint32_t parent;              /**< index; CLEW_NO_SPAN for a root */
     uint32_t end;                 /**< the index behind its subtree; children are from its own index + 1 */
     uint32_t depth;               /**< 0 for a root */
-    uint64_t count;               /**< spans; of an edge gap: segments */
+    uint64_t count;               /**< spans; of an edge gap: segments; 0 of spans that the root waited for by
+                                     a recorded wait though they are below another, which stand below it for
+                                     their critical time alone */
     uint64_t errors;              /**< of those */
     uint64_t roots;               /**< requests that it is in */
     uint64_t on_path;             /**< requests on whose path it is: it or what is below it */
