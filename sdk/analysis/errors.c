@@ -143,10 +143,22 @@ static void count_retry(struct adding *adding, uint32_t index, uint64_t serial) 
                          last.end_unix_nano - first.start_unix_nano);
 }
 
+/* Why a request failed; of a whole trace the first of its roots that did. CLEW_NO_SPAN: it did not. */
+static uint32_t origin_of(const struct adding *adding, uint32_t root) {
+    uint32_t origin = CLEW_NO_SPAN;
+    clew_trace_span span;
+    if (root != CLEW_NO_SPAN)
+        return adding->found->spans[root].origin;
+    root = clew_trace_first_root(adding->trace);
+    for (; origin == CLEW_NO_SPAN && clew_trace_span_at(adding->trace, root, &span); root = span.next_sibling)
+        origin = adding->found->spans[root].origin;
+    return origin;
+}
+
 static void count_roots(struct adding *adding) {
     for (uint32_t i = 0; i < adding->path->root_count; i++) {
         const clew_path_root *root = &adding->path->roots[i];
-        uint32_t origin = root->span == CLEW_NO_SPAN ? CLEW_NO_SPAN : adding->found->spans[root->span].origin;
+        uint32_t origin = origin_of(adding, root->span);
         clew__saturated_add(&adding->errors->sums.critical_total,
                             root->end_unix_nano - root->start_unix_nano);
         if (origin != CLEW_NO_SPAN)

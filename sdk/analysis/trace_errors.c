@@ -134,6 +134,17 @@ static void find_reach(struct reading *reading, uint32_t at) {
     error->reaches_root = !parent || parent->is_phantom;
 }
 
+/* A request that is the whole trace has failed if a root of the trace has. */
+static bool has_root_failed(const struct reading *reading, uint32_t root) {
+    if (root < reading->path->span_count)
+        return reading->seen[root].is_failed;
+    for (uint32_t i = 0; i < reading->path->span_count; i++) {
+        if (reading->seen[i].is_failed && reading->seen[i].parent == CLEW_NO_SPAN)
+            return true;
+    }
+    return false;
+}
+
 static void count(struct reading *reading) {
     clew_trace_errors *shown = &reading->errors->shown;
     for (uint32_t i = 0; i < reading->path->span_count; i++) {
@@ -148,26 +159,26 @@ static void count(struct reading *reading) {
                 clew__saturated_sum(shown->critical_lost, reading->path->spans[i].critical);
     }
     for (uint32_t i = 0; i < reading->path->root_count; i++) {
-        uint32_t root = reading->path->roots[i].span;
         shown->roots++;
-        shown->roots_failed += root < reading->path->span_count && reading->seen[root].is_failed;
+        shown->roots_failed += has_root_failed(reading, reading->path->roots[i].span);
     }
 }
 
 /* Retries. */
 
-static uint32_t hash_of(struct clew__hash_key key, const clew_trace_span *span) {
-    uint64_t hash = clew__hash_bytes(key, span->service.data, span->service.size);
+static uint64_t hash_of(struct clew__hash_key key, const clew_trace_span *span) {
+    uint64_t hash = clew__hash_number(key, span->parent);
+    hash = clew__hash_number(key, hash ^ clew__hash_bytes(key, span->service.data, span->service.size));
     hash = clew__hash_number(key, hash ^ clew__hash_bytes(key, span->operation.data, span->operation.size));
-    hash = clew__hash_number(key, hash ^ clew__hash_bytes(key, span->detail.data, span->detail.size));
-    return (uint32_t)(hash >> 32);
+    return clew__hash_number(key, hash ^ clew__hash_bytes(key, span->detail.data, span->detail.size));
 }
 
 static bool same_call(const struct reading *reading, uint32_t a, uint32_t b) {
     clew_trace_span first, second;
     clew_trace_span_at(reading->trace, a, &first);
     clew_trace_span_at(reading->trace, b, &second);
-    return first.kind == second.kind && clew__text_equals(first.service, second.service) &&
+    return first.parent == second.parent && first.kind == second.kind &&
+           clew__text_equals(first.service, second.service) &&
            clew__text_equals(first.operation, second.operation) &&
            clew__text_equals(first.detail, second.detail);
 }
@@ -272,8 +283,7 @@ static bool find_retries(struct reading *reading) {
         if (!is_blocking(reading, i) || !reading->seen[seen->parent].has_failed_child)
             continue;
         clew_trace_span_at(reading->trace, i, &span);
-        calls[call_count++] =
-            (struct clew__sort_key){(uint64_t)seen->parent << 32 | hash_of(key, &span), seen->start, i};
+        calls[call_count++] = (struct clew__sort_key){hash_of(key, &span), seen->start, i};
     }
     clew__sort_keys(calls, calls + spans, call_count, compare_groups, NULL);
     for (size_t i = 0, end; i < call_count; i = end) {

@@ -153,6 +153,55 @@ Test(errors, tell_attempts_at_different_things_apart) {
     CLEW_NO_LEAKS();
 }
 
+/* So many different calls that two of them have the same half of a hash. */
+Test(errors, tell_attempts_at_very_many_things_apart) {
+    enum { CALLS = 200000 };
+    struct build_span *spans = calloc(2 * CALLS + 1, sizeof *spans);
+    char(*names)[2][12] = calloc(2 * CALLS + 1, sizeof *names);
+    spans[0] = (struct build_span){.id = "f", .start = 1, .end = 2 + 4 * CALLS, .service = "a"};
+    for (uint32_t i = 1; i <= 2 * CALLS; i++) {
+        snprintf(names[i][0], sizeof names[i][0], "%x", 16 * i);
+        snprintf(names[i][1], sizeof names[i][1], "op %u", i % CALLS);
+        spans[i] = (struct build_span){.id = names[i][0],
+                                       .parent = "f",
+                                       .start = 2 * i,
+                                       .end = 2 * i + 1,
+                                       .service = "b",
+                                       .operation = names[i][1],
+                                       .status = i <= CALLS ? CLEW_STATUS_ERROR : CLEW_STATUS_OK};
+    }
+    struct analysed analysed = analyse(spans, 2 * CALLS + 1);
+    clew_trace_errors *errors = errors_of(&analysed);
+    cr_expect_eq(errors->retry_count, CALLS, "%u", errors->retry_count);
+    clew_trace_errors_free(errors);
+    analysed_free(&analysed);
+    free(spans);
+    free(names);
+}
+
+Test(errors, of_a_root_are_those_of_a_path_of_the_whole_trace) {
+    static const struct build_span spans[] = {
+        {.id = "1", .start = 0, .end = 100, .service = "a", .operation = "send"},
+        {.id = "2", .start = 150, .end = 200, .service = "b", .operation = "receive", FAILED},
+    };
+    const clew_path_options options = {.struct_size = sizeof options, .scope = CLEW_SCOPE_TRACE};
+    struct analysed analysed = analyse(spans, COUNT(spans));
+    clew_errors *errors = clew_errors_new(NULL);
+    clew_errors_view *view;
+    clew_critical_path_free(analysed.path);
+    analysed.path = clew_critical_path_new(analysed.built.trace, &options);
+    cr_assert_eq(clew_errors_add(errors, analysed.built.trace, analysed.path), 0);
+    view = clew_errors_view_new(errors);
+    cr_expect_eq(view->roots, 1);
+    cr_expect_eq(view->roots_failed, 1);
+    cr_assert_eq(view->type_count, 1);
+    cr_expect_eq(view->types[0].roots_failed, 1);
+    clew_errors_view_free(view);
+    clew_errors_free(errors);
+    analysed_free(&analysed);
+    CLEW_NO_LEAKS();
+}
+
 static void expect_fingerprint(const char *message, const char *expected) {
     char out[CLEW__FINGERPRINT_SIZE + 1];
     size_t size = clew__fingerprint((clew_text){message, strlen(message)}, out);
