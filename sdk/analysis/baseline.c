@@ -10,6 +10,8 @@
 #define SHAPE_LIMIT 4096u
 /* Names that a row brings at most. */
 #define NAMES_A_ROW 3u
+/* Times of rows in shapes for each row: of few rows many shapes could be made that have them all. */
+#define SUMS_A_ROW 32u
 
 const char *clew_comparison_kind_name(clew_comparison_kind kind) {
     static const char *const names[] = {
@@ -153,10 +155,11 @@ bool clew__baseline_place_shape(struct clew_baseline *baseline, uint32_t root, u
                                 uint32_t *shape) {
     struct clew__shape key = {
         .root = root, .hash_high = (uint32_t)(hash >> 32), .hash_low = (uint32_t)(hash & UINT32_MAX)};
-    *shape = clew__table_find(&baseline->shapes, &key);
+    bool has_room = baseline->sums.count / SUMS_A_ROW < baseline->key_limit;
+    *shape = has_room ? clew__table_find(&baseline->shapes, &key) : CLEW__TABLE_NONE;
     if (*shape != CLEW__TABLE_NONE)
         return true;
-    if (baseline->shapes.count >= baseline->shape_limit)
+    if (!has_room || baseline->shapes.count >= baseline->shape_limit)
         key.hash_high = key.hash_low = 0;
     *shape = clew__table_add(&baseline->shapes, &key);
     return *shape != CLEW__TABLE_NONE;

@@ -125,6 +125,11 @@ static double dispersion_of(const struct clew__row *before, uint64_t requests_be
     return ratio > 1 ? ratio : 1;
 }
 
+static uint64_t clusters_of(uint64_t calls, double dispersion) {
+    double clusters = (double)calls / dispersion + 0.5;
+    return clusters < (double)UINT64_MAX ? (uint64_t)clusters : UINT64_MAX;
+}
+
 static void test_calling(const struct judging *judging, struct judged *judged) {
     const struct clew__row *before = clew__row_before(judging->comparing, judged->at);
     const struct clew__row *after = clew__row_after(judging->comparing, judged->at);
@@ -135,9 +140,9 @@ static void test_calling(const struct judging *judging, struct judged *judged) {
         return;
     if (judged->row.kind != CLEW_COMPARISON_ROOT)
         dispersion = dispersion_of(before, judged->row.before.requests, after, judged->row.after.requests);
-    struct clew__rate_test test = clew__rate_test(
-        (uint64_t)((double)calls_before / dispersion + 0.5), judged->exposure_before,
-        (uint64_t)((double)calls_after / dispersion + 0.5), judged->exposure_after, CLEW__Z_99);
+    struct clew__rate_test test =
+        clew__rate_test(clusters_of(calls_before, dispersion), judged->exposure_before,
+                        clusters_of(calls_after, dispersion), judged->exposure_after, CLEW__Z_99);
     judged->row.call_ratio = estimate_of(test.ratio);
     judged->row.call_ratio.value =
         ((double)calls_after / judged->exposure_after) / ((double)calls_before / judged->exposure_before);

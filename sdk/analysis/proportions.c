@@ -132,7 +132,12 @@ static double share_test(double hits, double count, double share) {
 struct clew__rate_test clew__rate_test(uint64_t count_before, double time_before, uint64_t count_after,
                                        double time_after, double z) {
     struct clew__rate_test out = {{NAN, 0, INFINITY}, 1};
-    uint64_t all = count_before + count_after;
+    uint64_t all;
+    if (__builtin_add_overflow(count_before, count_after, &all)) {
+        count_before /= 2;
+        count_after /= 2;
+        all = count_before + count_after;
+    }
     double share = time_after / (time_before + time_after), odds = time_before / time_after;
     if (all == 0)
         return out;

@@ -679,6 +679,47 @@ Test(baseline, keeps_sums_exact_beyond_its_limits) {
     CLEW_NO_LEAKS();
 }
 
+/* Requests of ever other sets of the same twelve operations, each with time of its own. */
+static void add_subset(clew_baseline *baseline, uint32_t subset) {
+    static const char *const operations[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "a", "b"};
+    struct build_span spans[COUNT(operations) + 1] = {
+        {.id = "f0", .start = 1000, .end = 3000, .service = "a", .operation = "root"}};
+    size_t count = 1;
+    for (uint32_t i = 0; i < COUNT(operations); i++) {
+        if (subset >> i & 1)
+            spans[count++] = (struct build_span){.id = operations[i][0] == '0' ? "f1" : operations[i],
+                                                 .parent = "f0",
+                                                 .start = 1000 + 100 * i,
+                                                 .end = 1090 + 100 * i,
+                                                 .service = "a",
+                                                 .operation = operations[i]};
+    }
+    struct analysed analysed = analyse(spans, count);
+    cr_assert_eq(clew_baseline_add(baseline, analysed.built.trace, analysed.path), CLEW_OK);
+    analysed_free(&analysed);
+}
+
+Test(baseline, keeps_no_more_times_than_its_limits_allow) {
+    clew_baseline_options options = {.struct_size = sizeof options, .key_limit = 50};
+    clew_baseline *baseline = clew_baseline_new(&options), *other = clew_baseline_new(&options);
+    for (uint32_t round = 0; round < 2; round++) {
+        for (uint32_t subset = 0; subset < 2000; subset++) {
+            add_subset(baseline, subset);
+            add_subset(other, 4095 - subset);
+        }
+    }
+    cr_expect_lt(baseline->sums.count, 50 * 32 + 2 * 13);
+    cr_assert_eq(clew_baseline_merge(other, baseline), CLEW_OK);
+    cr_expect_lt(other->sums.count, 50 * 32 + 3 * 13);
+    cr_expect_eq(clew_baseline_get_stats(other).requests, 8000);
+    clew_comparison *comparison = compare(baseline, other);
+    check_explanations(comparison);
+    clew_comparison_free(comparison);
+    clew_baseline_free(baseline);
+    clew_baseline_free(other);
+    CLEW_NO_LEAKS();
+}
+
 /* What one side put into `(other)` is not new when the other side has it. */
 Test(baseline, calls_nothing_new_that_may_have_been_beyond_a_limit) {
     clew_baseline_options tight = {.struct_size = sizeof tight, .key_limit = 4};

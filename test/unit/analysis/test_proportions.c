@@ -141,6 +141,13 @@ Test(rates, test_is_that_of_the_references) {
     }
 }
 
+Test(rates, of_counts_at_the_end_of_their_range_are_alike) {
+    struct clew__rate_test test = clew__rate_test(UINT64_MAX, 1, UINT64_MAX, 1, CLEW__Z_99);
+    cr_expect_gt(test.p, 0.99);
+    cr_expect(near(test.ratio.estimate, 1, 1e-9));
+    cr_expect(test.ratio.low <= 1 && test.ratio.high >= 1);
+}
+
 Test(rates, ratio_is_that_of_the_rates) {
     struct clew__rate_test got = clew__rate_test(300, 30, 100, 20, CLEW__Z_95);
     cr_assert(near(got.ratio.estimate, 0.5, 1e-12));

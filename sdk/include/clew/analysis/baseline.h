@@ -24,7 +24,8 @@ typedef struct clew_baseline_options {
     /** What is told apart of all requests together: roots, nodes, edges, calling contexts; 20 000, at most
      * 10 000 000. What comes beyond counts as one, `(other)`, for each root. */
     uint32_t key_limit;
-    /** Shapes of requests: sets of calling contexts; 4096. What comes beyond counts as one for each root. */
+    /** Shapes of requests: sets of calling contexts; 4096. What comes beyond counts as one for each root; so
+     * does what comes once 32 times `key_limit` times are kept, one for each node or edge of each shape. */
     uint32_t shape_limit;
 } clew_baseline_options;
 
