@@ -5,7 +5,7 @@
  * Every function that returns a bool returns false when the text has a fault, which then stands in it. */
 #include "proto/jaeger_json.h"
 
-#include "proto/json_span.h"
+#include "proto/jaeger_tags.h"
 #include "proto/otlp.h"
 #include "proto/span_groups.h"
 
@@ -41,154 +41,24 @@ static bool no_room(struct trace *trace) {
 
 /* ---- tags ---- */
 
-static enum clew__json_type type_named(const struct clew__json_string *name) {
-    static const char *const names[] = {
-        [CLEW__JSON_STRING] = "string",   [CLEW__JSON_BOOL] = "bool",     [CLEW__JSON_INT64] = "int64",
-        [CLEW__JSON_FLOAT64] = "float64", [CLEW__JSON_BINARY] = "binary",
-    };
-    for (enum clew__json_type type = CLEW__JSON_STRING; type <= CLEW__JSON_BINARY; type++) {
-        if (clew__json_string_is(name, names[type]))
-            return type;
-    }
-    return CLEW__JSON_UNKNOWN;
-}
-
-/* Where a tag's parts stand. */
-struct tag {
-    struct clew__json_string key;
-    enum clew__json_type type;
-    size_t value, end;
-};
-
-/* Takes {key, type, value} in any order; the value is only passed over. */
-static bool take_tag(struct clew__json_text *in, struct tag *tag) {
-    struct clew__json_string name, type;
-    bool first = true, good = true;
-    memset(tag, 0, sizeof *tag);
-    if (!clew__json_accept(in, '{'))
-        return clew__json_unexpected(in, "an object is wanted");
-    while (good && clew__json_next_member(in, &first, &name)) {
-        if (clew__json_string_is(&name, "key")) {
-            good = clew__json_take_null(in) || clew__json_take_string(in, &tag->key);
-        } else if (clew__json_string_is(&name, "type") && clew__json_peek(in) == '"') {
-            good = clew__json_take_string(in, &type);
-            tag->type = good ? type_named(&type) : CLEW__JSON_UNKNOWN;
-        } else {
-            if (clew__json_string_is(&name, "value"))
-                tag->value = in->at;
-            good = clew__json_skip_value(in);
-        }
-    }
-    tag->end = in->at;
-    return !in->reason;
-}
-
-/* Goes back to the value of a tag that was taken. False when it has none. */
-static bool go_to_value(struct clew__json_text *in, const struct tag *tag) {
-    if (tag->value == 0)
-        return false;
-    in->at = tag->value;
-    return true;
-}
-
-static bool write_tag(struct clew__json_text *in, struct clew__writer *writer, uint32_t field,
-                      const struct tag *tag) {
-    if (!go_to_value(in, tag))
-        return true;
-    if (!clew__json_write_attribute(in, writer, field, &tag->key, tag->type))
-        return false;
-    in->at = tag->end;
-    return true;
-}
-
-static bool open_list(struct clew__json_text *in) {
-    return clew__json_accept(in, '[') || clew__json_unexpected(in, "a list is wanted");
-}
-
 static bool read_tags(struct trace *trace, struct span *span) {
     struct clew__json_text *in = &trace->in;
     bool first = true;
-    struct tag tag;
+    struct clew__jaeger_tag tag;
     if (clew__json_take_null(in))
         return true;
-    if (!open_list(in))
+    if (!clew__jaeger_open_list(in))
         return false;
     while (clew__json_next_element(in, &first)) {
-        if (!take_tag(in, &tag))
+        if (!clew__jaeger_take_tag(in, &tag))
             return false;
-        if (go_to_value(in, &tag) && clew__json_take_trait(in, &tag.key, &span->traits))
+        if (clew__jaeger_go_to_value(in, &tag) && clew__json_take_trait(in, &tag.key, &span->traits))
             in->at = tag.end;
-        else if (in->reason || !write_tag(in, trace->scratch, CLEW__SPAN_ATTRIBUTES, &tag))
+        else if (in->reason || !clew__jaeger_write_tag(in, trace->scratch, CLEW__SPAN_ATTRIBUTES, &tag))
             return false;
         in->at = tag.end;
     }
     return !in->reason;
-}
-
-/* ---- logs ---- */
-
-/* The fields of a log; the one that names it into `event`. */
-static bool read_fields(struct trace *trace, struct clew__json_string *event) {
-    struct clew__json_text *in = &trace->in;
-    bool first = true;
-    struct tag tag;
-    if (clew__json_take_null(in))
-        return true;
-    if (!open_list(in))
-        return false;
-    while (clew__json_next_element(in, &first)) {
-        if (!take_tag(in, &tag))
-            return false;
-        if (clew__json_string_is(&tag.key, "event") && go_to_value(in, &tag) && clew__json_peek(in) == '"') {
-            if (!clew__json_take_string(in, event))
-                return false;
-            in->at = tag.end;
-        } else if (!write_tag(in, trace->scratch, CLEW__EVENT_ATTRIBUTES, &tag)) {
-            return false;
-        }
-    }
-    return !in->reason;
-}
-
-static bool read_log(struct trace *trace) {
-    struct clew__json_text *in = &trace->in;
-    struct clew__writer *out = trace->scratch;
-    struct clew__json_string name, event = {0};
-    int64_t time = 0;
-    bool first = true, good = true;
-    size_t begun = clew__write_begin(out, CLEW__SPAN_EVENTS), start = in->at;
-    if (!clew__json_accept(in, '{'))
-        return clew__json_unexpected(in, "an object is wanted");
-    while (good && clew__json_next_member(in, &first, &name)) {
-        if (clew__json_string_is(&name, "timestamp"))
-            good = clew__json_take_null(in) || clew__json_take_micros(in, &time);
-        else if (clew__json_string_is(&name, "fields"))
-            good = read_fields(trace, &event);
-        else
-            good = clew__json_skip_value(in);
-    }
-    if (in->reason)
-        return false;
-    if (time < 0)
-        return clew__json_fail(in, start, "a time out of range");
-    clew__write_fixed64(out, CLEW__EVENT_TIME, (uint64_t)time);
-    if (event.size > 0)
-        clew__json_write_string(out, CLEW__EVENT_NAME, &event);
-    else
-        clew__write_bytes(out, CLEW__EVENT_NAME, "log", 3);
-    clew__write_end(out, begun);
-    return true;
-}
-
-static bool read_logs(struct trace *trace) {
-    bool first = true;
-    if (clew__json_take_null(&trace->in))
-        return true;
-    if (!open_list(&trace->in))
-        return false;
-    while (clew__json_next_element(&trace->in, &first) && read_log(trace)) {
-    }
-    return !trace->in.reason;
 }
 
 /* ---- references ---- */
@@ -234,7 +104,7 @@ static bool read_references(struct trace *trace, const struct span *span, struct
     struct clew__json_id followed = {.present = false};
     bool first = true;
     struct reference reference;
-    if (!open_list(&trace->in))
+    if (!clew__jaeger_open_list(&trace->in))
         return false;
     while (clew__json_next_element(&trace->in, &first)) {
         const struct clew__json_id *trace_id = &reference.trace_id;
@@ -269,7 +139,7 @@ static bool read_warnings(struct trace *trace) {
     bool first = true;
     if (clew__json_take_null(in))
         return true;
-    if (!open_list(in))
+    if (!clew__jaeger_open_list(in))
         return false;
     attribute = clew__write_begin(out, CLEW__SPAN_ATTRIBUTES);
     clew__write_bytes(out, CLEW__KEYVALUE_KEY, WARNINGS_ATTRIBUTE, sizeof WARNINGS_ATTRIBUTE - 1);
@@ -343,7 +213,7 @@ static bool read_member(struct trace *trace, struct span *span, const struct cle
     if (clew__json_string_is(name, "tags"))
         return read_tags(trace, span);
     if (clew__json_string_is(name, "logs"))
-        return read_logs(trace);
+        return clew__jaeger_read_logs(in, trace->scratch);
     if (clew__json_string_is(name, "processID") && clew__json_peek(in) == '"')
         return take_raw(in, &span->process_name);
     if (clew__json_string_is(name, "process") && clew__json_peek(in) == '{')
@@ -455,7 +325,7 @@ static bool read_spans(struct trace *trace) {
     bool first = true;
     if (clew__json_take_null(&trace->in))
         return true;
-    if (!open_list(&trace->in))
+    if (!clew__jaeger_open_list(&trace->in))
         return false;
     while (clew__json_next_element(&trace->in, &first) && read_or_leave_out(trace)) {
     }
@@ -486,59 +356,13 @@ static bool read_processes(struct trace *trace) {
     return !in->reason;
 }
 
-static bool write_process_tag(struct clew__json_text *in, struct clew__writer *out, struct tag *tag) {
-    static const char host_name[] = "host.name";
-    struct clew__json_string address;
-    if (clew__json_string_is(&tag->key, "ip") && go_to_value(in, tag) && clew__json_peek(in) == '"') {
-        if (!clew__json_take_string(in, &address))
-            return false;
-        clew__json_write_host_ip(out, &address);
-        in->at = tag->end;
-        return true;
-    }
-    if (clew__json_string_is(&tag->key, "hostname"))
-        tag->key = (struct clew__json_string){.text = host_name, .size = sizeof host_name - 1};
-    return write_tag(in, out, CLEW__RESOURCE_ATTRIBUTES, tag);
-}
-
-static bool write_process_tags(struct clew__json_text *in, struct clew__writer *out) {
-    bool first = true;
-    struct tag tag;
-    if (clew__json_take_null(in))
-        return true;
-    if (!open_list(in))
-        return false;
-    while (clew__json_next_element(in, &first)) {
-        if (!take_tag(in, &tag) || !write_process_tag(in, out, &tag))
-            return false;
-    }
-    return !in->reason;
-}
-
-/* The content of a Resource into the scratch writer. */
-static bool write_process(struct trace *trace, const char *process) {
-    struct clew__json_text *in = &trace->in;
-    struct clew__json_string name, service;
-    bool first = true, good = true;
-    in->at = (size_t)(process - in->text);
-    if (!clew__json_accept(in, '{'))
-        return clew__json_unexpected(in, "an object is wanted");
-    while (good && clew__json_next_member(in, &first, &name)) {
-        if (clew__json_string_is(&name, "serviceName") && clew__json_peek(in) == '"') {
-            good = clew__json_take_string(in, &service);
-            if (good && service.size > 0)
-                clew__json_write_string_attribute(trace->scratch, CLEW__RESOURCE_ATTRIBUTES, "service.name",
-                                                  &service);
-        } else if (clew__json_string_is(&name, "tags")) {
-            good = write_process_tags(in, trace->scratch);
-        } else {
-            good = clew__json_skip_value(in);
-        }
-    }
-    return !in->reason;
-}
-
 /* ---- the result ---- */
+
+/* The content of its Resource into the scratch writer. */
+static bool write_process(struct trace *trace, const char *process) {
+    trace->in.at = (size_t)(process - trace->in.text);
+    return clew__jaeger_read_process(&trace->in, trace->scratch);
+}
 
 static bool write_group(struct trace *trace, struct clew__writer *writer,
                         const struct clew__span_group *group) {
