@@ -79,10 +79,22 @@ static bool is_empty(const char *text) {
     return !*text;
 }
 
+static bool is_passed(const char *text) {
+    return strcmp(text, "passed\n") == 0;
+}
+
+/* Its exporter prints a line for each span. */
+static bool is_two_spans(const char *text) {
+    return count_in(text, "\n") == 2 && strstr(text, " shop: SELECT cart took ") &&
+           strstr(text, " shop: GET /cart took ");
+}
+
 int main(void) {
     test_sample("first_span", 1, is_empty);
     test_sample("cross_thread", 2, is_empty);
     test_sample("critical_path", 4, is_path);
+    test_sample("custom_exporter", 0, is_two_spans);
+    test_sample("unit_testing", 0, is_passed);
     test_sample("poll_loop", TICKS, is_empty);
     test_sample("libevent_loop", TICKS, is_empty);
     return tap_done();
