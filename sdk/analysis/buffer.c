@@ -285,6 +285,8 @@ const clew_trace *clew_trace_buffer_next(clew_trace_buffer *buffer, const clew_t
         return NULL;
     }
     for (; at < buffer->held.count; at++) {
+        if (at + 1 < buffer->held.count)
+            clew__held_fetch(buffer->held.order[at + 1]);
         if (buffer->held.order[at]->records.count > 0)
             return clew__buffer_trace_of(buffer, buffer->held.order[at]);
     }

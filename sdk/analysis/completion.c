@@ -177,8 +177,10 @@ void clew_trace_buffer_flush(clew_trace_buffer *buffer) {
     if (!clew__held_sort(&buffer->held))
         return;
     /* First all clocks, then what they do to each trace. */
-    for (uint32_t i = 0; i < buffer->held.count; i++)
+    for (uint32_t i = 0; i < buffer->held.count; i++) {
+        clew__held_fetch(i + 1 < buffer->held.count ? buffer->held.order[i + 1] : NULL);
         clew__buffer_learn_clocks(buffer, buffer->held.order[i]);
+    }
     for (uint32_t i = 0; i < buffer->held.count; i++) {
         struct clew__held *held = buffer->held.order[i];
         if (held->records.count > 0 && (!held->is_complete || held->has_late))

@@ -63,5 +63,7 @@ void clew__held_complete(struct clew__held_set *set, struct clew__held *held);
 
 /* Fills `order`. False when memory runs out. */
 bool clew__held_sort(struct clew__held_set *set);
+/* Fetches what will be read of a trace into the cache, as far as that is little; NULL is allowed. */
+void clew__held_fetch(const struct clew__held *held);
 
 #endif
