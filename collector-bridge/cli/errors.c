@@ -83,7 +83,7 @@ static bool print_chains(struct job *job, const clew_errors_view *view) {
     bool enough = true;
     if (!view->type_count)
         return true;
-    clew__heading(&job->output.writer, &job->output.style, false, "The way of one of each");
+    clew__heading(&job->output.writer, &job->output.style, false, "One of each, from where it began");
     for (uint32_t i = 0; i < view->type_count && i < CHAINS && enough; i++)
         if (view->types[i].exemplar_count)
             enough = print_chain(job, &view->types[i].exemplars[0]);

@@ -47,7 +47,7 @@ void clew__progress_text(char *out, size_t size, const char *name, uint64_t done
     if (total == 0)
         snprintf(out, size, "%s: %s", name, done_text);
     else
-        snprintf(out, size, "%s: %s of %s, %u %%", name, done_text, total_text,
+        snprintf(out, size, "%s: %s of %s, %u%%", name, done_text, total_text,
                  (unsigned)((double)(done < total ? done : total) * 100 / (double)total));
 }
 

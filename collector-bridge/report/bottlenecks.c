@@ -35,8 +35,10 @@ void clew__report_bottlenecks(struct clew__writer *out, const struct clew__style
     size_t shown = clew__rows_shown(view->finding_count, limit);
     if (!view->finding_count) {
         struct clew__sentence sentence = clew__sentence_begin(style);
-        clew__say(&sentence, "No bottleneck in %" PRIu64 " trace%s that is worth a change.", view->traces,
-                  view->traces == 1 ? "" : "s");
+        clew__say(&sentence,
+                  "No bottleneck in %" PRIu64
+                  " trace%s that is worth a change; `clew critical-path` shows where the time went.",
+                  view->traces, view->traces == 1 ? "" : "s");
         clew__sentence_end(&sentence, out, NULL, 0);
     }
     for (size_t i = 0; i < shown; i++)

@@ -12,6 +12,8 @@
 
 #define DIGITS_MAX 10000u /* a shift is told in at most four digits */
 #define MILLI 1000000u    /* nanoseconds */
+#define PARTS_SAID 3u     /* in the first sentence */
+#define SAID_PERCENT 10u  /* of the whole change; of smaller parts the table tells */
 
 static bool is_told(const clew_comparison_row *row) {
     return row->verdict != CLEW_VERDICT_SAME && row->verdict != CLEW_VERDICT_UNKNOWN;
@@ -158,7 +160,8 @@ static bool explain(struct clew__writer *out, const struct clew__style *style, s
         return false;
     }
     sentence = clew__sentence_begin(style);
-    clew__say(&sentence, "\nOn average ");
+    clew__write_text(out, "\n");
+    clew__say(&sentence, "On average ");
     clew__say_operation(&sentence, root->service, root->operation);
     unit_text(total, unit, text);
     clew__say(&sentence, " takes %s %s; that is the sum of:", text + 1, total < 0 ? "less" : "more");
@@ -172,10 +175,75 @@ static bool explain(struct clew__writer *out, const struct clew__style *style, s
 
 /* ---- all ---- */
 
+static void say_place(struct clew__sentence *sentence, const clew_contribution *part) {
+    switch (part->kind) {
+    case CLEW_COMPARISON_EDGE_GAP:
+        clew__say(sentence, "between ");
+        clew__say_name(sentence, clew__service_shown(part->client));
+        clew__say(sentence, " and ");
+        clew__say_name(sentence, clew__service_shown(part->service));
+        break;
+    case CLEW_COMPARISON_MISSING:
+        clew__say(sentence, "in spans that are missing");
+        break;
+    case CLEW_COMPARISON_IDLE:
+        clew__say(sentence, "while nothing ran");
+        break;
+    case CLEW_COMPARISON_OTHER:
+        clew__say(sentence, "in operations beyond the limit");
+        break;
+    case CLEW_COMPARISON_MIX:
+        clew__say(sentence, "because other kinds of requests came");
+        break;
+    default:
+        clew__say(sentence, "in ");
+        clew__say_operation(sentence, part->service, part->operation);
+    }
+}
+
+/* `shop: buy takes 14.1ms more: +9.38ms in bank: charge, +2.34ms between shop and bank.` */
+static void say_explanation(struct clew__writer *out, const struct clew__style *style,
+                            const clew_comparison *comparison, const clew_explanation *explanation) {
+    const clew_comparison_row *root = &comparison->rows[explanation->root];
+    struct clew__sentence sentence = clew__sentence_begin(style);
+    char change[CLEW__NUMBER_SIZE];
+    clew__say_operation(&sentence, root->service, root->operation);
+    clew__change_text(explanation->nano, change);
+    clew__say(&sentence, " takes %s more", change + 1);
+    for (uint32_t i = 0; i < explanation->contribution_count && i < PARTS_SAID; i++) {
+        const clew_contribution *part = &explanation->contributions[i];
+        if (i && part->nano < explanation->nano / 100 * SAID_PERCENT)
+            break;
+        clew__change_text(part->nano, change);
+        clew__say(&sentence, "%s%s ", i ? ", " : ": ", change);
+        say_place(&sentence, part);
+    }
+    clew__say(&sentence, ".");
+    clew__sentence_end(&sentence, out, CLEW__RED, 2);
+}
+
+/* Of the requests that got slower, the one that got so most. NULL: none. */
+static const clew_explanation *worst_explanation(const clew_comparison *comparison) {
+    const clew_explanation *worst = NULL;
+    for (uint32_t i = 0; i < comparison->explanation_count; i++) {
+        const clew_explanation *explanation = &comparison->explanations[i];
+        if (comparison->rows[explanation->root].verdict == CLEW_VERDICT_REGRESSION && explanation->nano > 0 &&
+            (!worst || explanation->nano > worst->nano))
+            worst = explanation;
+    }
+    return worst;
+}
+
 static void headline(struct clew__writer *out, const struct clew__style *style,
                      const clew_comparison *comparison) {
-    struct clew__sentence sentence = clew__sentence_begin(style);
+    const clew_explanation *worst = worst_explanation(comparison);
+    struct clew__sentence sentence;
     uint32_t worse = 0, told = 0;
+    if (worst)
+        say_explanation(out, style, comparison, worst);
+    if (worst && style->is_markdown)
+        clew__write_text(out, "\n");
+    sentence = clew__sentence_begin(style);
     for (uint32_t i = 0; i < comparison->row_count; i++) {
         worse += is_worse(comparison->rows[i].verdict);
         told += is_told(&comparison->rows[i]);
@@ -183,10 +251,11 @@ static void headline(struct clew__writer *out, const struct clew__style *style,
     clew__say(&sentence, "%" PRIu64 " requests then, %" PRIu64 " now: ", comparison->before.requests,
               comparison->after.requests);
     if (worse)
-        clew__say(&sentence, "%" PRIu32 " of %" PRIu32 " got worse.", worse, comparison->keys);
+        clew__say(&sentence, "%" PRIu32 " of %" PRIu32 " things compared got worse.", worse,
+                  comparison->keys);
     else
         clew__say(&sentence, told ? "nothing got worse." : "nothing changed that can be told from chance.");
-    clew__sentence_end(&sentence, out, worse ? CLEW__RED : CLEW__BOLD, 2);
+    clew__sentence_end(&sentence, out, worst ? NULL : worse ? CLEW__RED : CLEW__BOLD, 2);
     clew__write_text(out, "\n");
 }
 

@@ -6,6 +6,7 @@
 #include "collector-bridge/report/number.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #define CAUSES_SAID 3u
 #define SAID_PERCENT 10u /* of the whole difference */
@@ -20,13 +21,20 @@ static uint64_t size_of(int64_t delta) {
     return delta < 0 ? 0 - (uint64_t)delta : (uint64_t)delta;
 }
 
+/* How the share of a root's requests among all changed. */
+static const char *share_change(const clew_diff *diff, const clew_diff_node *node) {
+    double before = diff->roots_before ? (double)node->before.count / (double)diff->roots_before : 0;
+    double after = diff->roots_after ? (double)node->after.count / (double)diff->roots_after : 0;
+    return after > before ? "more" : "fewer";
+}
+
 static void say_cause(struct clew__sentence *sentence, const clew_diff *diff, const clew_diff_cause *cause) {
     const clew_diff_node *node = &diff->nodes[cause->node];
     char change[CLEW__NUMBER_SIZE];
     clew__change_text(cause->delta, change);
     clew__say(sentence, "%s ", change);
     if (cause->is_mix) {
-        clew__say(sentence, "by more or fewer requests of ");
+        clew__say(sentence, "because there are %s requests of ", share_change(diff, node));
         clew__say_operation(sentence, node->service, node->operation);
     } else {
         clew__say_frame(sentence, node->kind, node->service, node->operation, caller_of(diff, node));
@@ -61,17 +69,27 @@ static void put_change(struct clew__table *table, int64_t nano) {
     clew__table_put(table, nano > 0 ? CLEW__RED : NULL, text);
 }
 
+/* Calls of one request, where they became more or fewer. */
+static void put_calls(struct clew__table *table, const clew_diff *diff, const clew_diff_node *node) {
+    char before[CLEW__NUMBER_SIZE] = "", after[CLEW__NUMBER_SIZE] = "";
+    if (node->kind == CLEW_FRAME_SPAN && node->parent != CLEW_NO_SPAN && diff->roots_before &&
+        diff->roots_after) {
+        clew__ratio_text(node->before.count, diff->roots_before, before);
+        clew__ratio_text(node->after.count, diff->roots_after, after);
+    }
+    if (strcmp(before, after) == 0)
+        before[0] = after[0] = '\0';
+    clew__table_put(table, NULL, before);
+    clew__table_put(table, NULL, after);
+}
+
 static void causes_table(struct clew__writer *out, const struct clew__style *style,
                          struct clew__palette *palette, const clew_diff *diff, uint32_t limit) {
     static const struct clew__column columns[] = {
-        {.title = "change", .is_right = true},
-        {.title = "before", .is_right = true},
-        {.title = "after", .is_right = true},
-        {.title = "calls before", .is_right = true, .is_minor = true},
-        {.title = "calls after", .is_right = true, .is_minor = true},
-        {.title = "service", .is_flexible = true},
-        {.title = "operation", .is_flexible = true},
-        {.title = ""},
+        {.title = "change", .is_right = true},       {.title = "before", .is_right = true},
+        {.title = "after", .is_right = true},        {.title = "calls before", .is_right = true},
+        {.title = "calls after", .is_right = true},  {.title = "service", .is_flexible = true},
+        {.title = "operation", .is_flexible = true}, {.title = ""},
     };
     struct clew__table table = clew__table_begin(columns, sizeof columns / sizeof columns[0]);
     for (size_t i = 0; i < clew__rows_shown(diff->cause_count, limit); i++) {
@@ -81,8 +99,7 @@ static void causes_table(struct clew__writer *out, const struct clew__style *sty
         clew__table_duration(&table, NULL,
                              cause->is_mix ? node->before.critical : node->before.critical_self);
         clew__table_duration(&table, NULL, cause->is_mix ? node->after.critical : node->after.critical_self);
-        clew__table_count(&table, NULL, node->before.count);
-        clew__table_count(&table, NULL, node->after.count);
+        put_calls(&table, diff, node);
         clew__frame_cells(&table, palette, node->kind, node->service, node->operation, caller_of(diff, node));
         clew__table_put(&table, CLEW__DIM,
                         cause->is_mix                    ? "share of requests"

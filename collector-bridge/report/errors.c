@@ -23,7 +23,7 @@ static void put_origin(struct clew__table *table, struct clew__palette *palette,
 static void types_table(struct clew__writer *out, const struct clew__style *style,
                         struct clew__palette *palette, const clew_errors_view *view, uint32_t limit) {
     static const struct clew__column columns[] = {
-        {.title = "failed", .is_right = true},
+        {.title = "requests failed", .is_right = true},
         {.title = "errors", .is_right = true},
         {.title = "handled", .is_right = true},
         {.title = "time lost", .is_right = true, .is_minor = true},
@@ -43,7 +43,7 @@ static void types_table(struct clew__writer *out, const struct clew__style *styl
         put_origin(&table, palette, type->is_other, type->service, type->operation);
         clew__table_name(&table, NULL, type->type);
         if (!type->message.size && type->edges == type->count)
-            clew__table_put(&table, CLEW__DIM, "caller's own: its server is well");
+            clew__table_put(&table, CLEW__DIM, "the server saw no error");
         else
             clew__table_name(&table, NULL, type->message);
         clew__table_id(&table, type->exemplar_count ? type->exemplars[0].trace_id : (clew_text){NULL, 0});
@@ -79,25 +79,41 @@ static void retries_table(struct clew__writer *out, const struct clew__style *st
     clew__rows_rest(out, style, view->retry_count, limit);
 }
 
+/* `2 of 10 requests failed (20%), 1 of them because of bank: charge`, or what was handled. */
+static void say_failed(struct clew__sentence *sentence, const clew_errors_view *view) {
+    const clew_error_type *gravest = view->type_count && !view->types[0].is_other ? view->types : NULL;
+    bool is_all;
+    if (view->roots_failed) {
+        clew__say(sentence, "%" PRIu64 " of %" PRIu64 " request%s failed (", view->roots_failed, view->roots,
+                  view->roots == 1 ? "" : "s");
+        clew__say_share(sentence, view->roots_failed, view->roots);
+        clew__say(sentence, ")");
+    } else {
+        clew__say(sentence, "No request failed; %" PRIu64 " error%s handled", view->origins,
+                  view->origins == 1 ? " was" : "s were");
+    }
+    if (!gravest)
+        return;
+    is_all =
+        view->roots_failed ? gravest->roots_failed == view->roots_failed : gravest->count == view->origins;
+    if (!is_all)
+        clew__say(sentence, ", %" PRIu64 " of them",
+                  view->roots_failed ? gravest->roots_failed : gravest->count);
+    clew__say(sentence, view->roots_failed ? " because of " : " in ");
+    clew__say_operation(sentence, gravest->service, gravest->operation);
+}
+
 static void headline(struct clew__writer *out, const struct clew__style *style,
                      const clew_errors_view *view) {
     struct clew__sentence sentence = clew__sentence_begin(style);
     if (!view->failed) {
         clew__say(&sentence, "No errors in %" PRIu64 " trace%s.", view->traces, view->traces == 1 ? "" : "s");
     } else {
-        clew__say(&sentence, "%" PRIu64 " of %" PRIu64 " request%s failed (", view->roots_failed, view->roots,
-                  view->roots == 1 ? "" : "s");
-        clew__say_share(&sentence, view->roots_failed, view->roots);
-        clew__say(&sentence, "); %" PRIu64 " span%s failed, %" PRIu64 " of them first", view->failed,
-                  view->failed == 1 ? "" : "s", view->origins);
-        if (view->types && view->type_count && !view->types[0].is_other) {
-            clew__say(&sentence, ", most gravely ");
-            clew__say_operation(&sentence, view->types[0].service, view->types[0].operation);
-        }
+        say_failed(&sentence, view);
         if (view->critical_lost) {
             clew__say(&sentence, "; ");
             clew__say_share(&sentence, view->critical_lost, view->critical_total);
-            clew__say(&sentence, " of the time of all requests was spent on what failed");
+            clew__say(&sentence, " of the time of all requests went into what failed");
         }
         clew__say(&sentence, ".");
     }
@@ -116,6 +132,19 @@ void clew__report_errors(struct clew__writer *out, const struct clew__style *sty
     if (view->retry_count) {
         clew__heading(out, style, false, "Retries");
         retries_table(out, style, palette, view, limit);
+    }
+}
+
+/* Who got the error and went on. */
+static void say_handler(struct clew__sentence *sentence, const clew_trace *trace, uint32_t top) {
+    clew_trace_span span;
+    if (clew_trace_span_at(trace, top, &span) && clew_trace_span_at(trace, span.parent, &span) &&
+        !span.is_phantom) {
+        clew__say(sentence, ": handled by ");
+        clew__say_operation(sentence, span.service, span.operation);
+        clew__say(sentence, ".");
+    } else {
+        clew__say(sentence, ": handled.");
     }
 }
 
@@ -141,6 +170,6 @@ void clew__report_error_chain(struct clew__writer *out, const struct clew__style
     else if (errors->spans[origin].reaches_root)
         clew__say(&sentence, ": the request failed.");
     else
-        clew__say(&sentence, ": handled above.");
+        say_handler(&sentence, trace, top);
     clew__sentence_end(&sentence, out, NULL, 9);
 }

@@ -108,9 +108,9 @@ void clew__say_duration(struct clew__sentence *sentence, uint64_t nanoseconds) {
 void clew__say_share(struct clew__sentence *sentence, uint64_t part, uint64_t whole) {
     double percent = whole ? 100.0 * (double)part / (double)whole : 0;
     if (percent < 1)
-        clew__say(sentence, part ? "less than 1 %%" : "0 %%");
+        clew__say(sentence, part ? "less than 1%%" : "0%%");
     else
-        clew__say(sentence, "%u %%", (unsigned)(percent + 0.5));
+        clew__say(sentence, "%u%%", (unsigned)(percent + 0.5));
 }
 
 /* The sentence between words; what is no space is a word. */

@@ -5,8 +5,9 @@
 #include "collector-bridge/report/number.h"
 #include "collector-bridge/report/table.h"
 
+#include <clew/extend.h>
 #include <inttypes.h>
-#include <stdio.h>
+#include <stdlib.h>
 
 #define PATH_MARKED 0.5 /* edges on the critical path of so many traces are marked */
 
@@ -25,6 +26,16 @@ static void put_path_share(struct clew__table *table, double share) {
     clew__table_put(table, share >= PATH_MARKED ? CLEW__BOLD : NULL, share > 0 ? text : "");
 }
 
+/* All time of critical paths: what shares are of. */
+static uint64_t critical_of(const clew_map_report *map) {
+    uint64_t total = map->missing_nano + map->unattributed_gap_nano;
+    for (size_t i = 0; i < map->node_count; i++)
+        total += map->nodes[i].critical_nano;
+    for (size_t i = 0; i < map->edge_count; i++)
+        total += map->edges[i].critical_gap_nano;
+    return total;
+}
+
 static void edges_table(struct clew__writer *out, const struct clew__style *style,
                         struct clew__palette *palette, const clew_map_report *map, uint32_t limit) {
     static const struct clew__column columns[] = {
@@ -38,9 +49,11 @@ static void edges_table(struct clew__writer *out, const struct clew__style *styl
         {.title = "p95", .is_right = true},
         {.title = "p99", .is_right = true, .is_minor = true},
         {.title = "gap p95", .is_right = true, .is_minor = true},
+        {.title = "gap share", .is_right = true, .is_minor = true},
         {.title = "on path", .is_right = true},
     };
     struct clew__table table = clew__table_begin(columns, sizeof columns / sizeof columns[0]);
+    uint64_t total = critical_of(map);
     for (size_t i = 0; i < clew__rows_shown(map->edge_count, limit); i++) {
         const clew_map_edge *edge = &map->edges[i];
         const clew_sketch *latency = clew__edge_latency(edge);
@@ -54,10 +67,34 @@ static void edges_table(struct clew__writer *out, const struct clew__style *styl
         clew__table_quantile(&table, latency, 0.95);
         clew__table_quantile(&table, latency, 0.99);
         clew__table_quantile(&table, edge->gap ? edge->gap : edge->lag, 0.95);
+        if (edge->critical_gap_nano)
+            clew__table_share(&table, NULL, edge->critical_gap_nano, total);
+        else
+            clew__table_put(&table, NULL, "");
         put_path_share(&table, edge->path_share);
     }
     clew__table_end(&table, out, style);
     clew__rows_rest(out, style, map->edge_count, limit);
+}
+
+/* The most critical first, then by name. */
+static int compare_nodes(const void *left, const void *right) {
+    const clew_map_node *a = *(const clew_map_node *const *)left, *b = *(const clew_map_node *const *)right;
+    if (a->critical_nano != b->critical_nano)
+        return a->critical_nano > b->critical_nano ? -1 : 1;
+    return (a > b) - (a < b);
+}
+
+/* Nodes that are called; who only calls is told by the calls. NULL when memory runs out. */
+static const clew_map_node **called_nodes(const clew_map_report *map, size_t *count) {
+    const clew_map_node **nodes = clew_memory_allocate((map->node_count + 1) * sizeof *nodes);
+    *count = 0;
+    for (size_t i = 0; nodes && i < map->node_count; i++)
+        if (!map->nodes[i].is_virtual || map->nodes[i].calls)
+            nodes[(*count)++] = &map->nodes[i];
+    if (nodes)
+        qsort(nodes, *count, sizeof *nodes, compare_nodes);
+    return nodes;
 }
 
 static void nodes_table(struct clew__writer *out, const struct clew__style *style,
@@ -72,31 +109,39 @@ static void nodes_table(struct clew__writer *out, const struct clew__style *styl
         {.title = "share", .is_right = true},
     };
     struct clew__table table = clew__table_begin(columns, sizeof columns / sizeof columns[0]);
-    uint64_t critical = 0;
-    for (size_t i = 0; i < map->node_count; i++)
-        critical += map->nodes[i].critical_nano;
-    for (size_t i = 0; i < clew__rows_shown(map->node_count, limit); i++) {
-        const clew_map_node *node = &map->nodes[i];
+    uint64_t total = critical_of(map);
+    size_t count;
+    const clew_map_node **nodes = called_nodes(map, &count);
+    for (size_t i = 0; i < clew__rows_shown(count, limit); i++) {
+        const clew_map_node *node = nodes[i];
         clew__table_name(&table, clew__palette_mark(palette, node->service), node->service);
         clew__table_count(&table, NULL, node->calls);
         clew__table_rate(&table, node->calls, seconds_of(map));
         clew__table_errors(&table, node->errors, node->calls);
+        if (node->is_virtual) { /* nobody measured it */
+            clew__table_put(&table, NULL, "");
+            clew__table_put(&table, NULL, "");
+            clew__table_put(&table, NULL, "");
+            continue;
+        }
         clew__table_duration(&table, NULL, node->self_nano);
         clew__table_duration(&table, NULL, node->critical_nano);
-        clew__table_share(&table, node->critical_nano >= critical / 2 && critical ? CLEW__BOLD : NULL,
-                          node->critical_nano, critical);
+        clew__table_share(&table, i == 0 ? CLEW__BOLD : NULL, node->critical_nano, total);
     }
     clew__table_end(&table, out, style);
-    clew__rows_rest(out, style, map->node_count, limit);
+    clew__rows_rest(out, style, count, limit);
+    if (!nodes)
+        out->failed = true;
+    clew_memory_release(nodes);
 }
 
-static void note(struct clew__writer *out, const struct clew__style *style, uint64_t count,
-                 const char *what) {
+static void note(struct clew__writer *out, const struct clew__style *style, uint64_t count, const char *one,
+                 const char *many) {
     struct clew__sentence sentence;
     if (!count)
         return;
     sentence = clew__sentence_begin(style);
-    clew__say(&sentence, "%" PRIu64 " %s", count, what);
+    clew__say(&sentence, "%" PRIu64 " %s", count, count == 1 ? one : many);
     clew__sentence_end(&sentence, out, CLEW__DIM, 2);
 }
 
@@ -116,11 +161,14 @@ void clew__report_map(struct clew__writer *out, const struct clew__style *style,
     nodes_table(out, style, palette, map, limit);
     if (map->unpaired_in || map->unpaired_out || map->skewed || map->overflowed || map->lost)
         clew__write_text(out, "\n");
-    note(out, style, map->unpaired_in, "incoming spans belong to no call: nothing says who called.");
+    note(out, style, map->unpaired_in, "call came in from nobody known.", "calls came in from nobody known.");
     note(out, style, map->unpaired_out,
-         "outgoing spans belong to no call: they name no peer, and no other service's span answers them.");
-    note(out, style, map->skewed,
+         "outgoing span found no other side: it wraps another call, or who was called sends no spans.",
+         "outgoing spans found no other side: they wrap other calls, or who was called sends no spans.");
+    note(out, style, map->skewed, "call whose two clocks contradict each other: its gap is not counted.",
          "calls whose two clocks contradict each other: their gaps are not counted.");
-    note(out, style, map->overflowed, "calls beyond the limits are counted for `(other)`.");
-    note(out, style, map->lost, "spans are missing because memory ran out.");
+    note(out, style, map->overflowed, "call beyond the limits is counted for `(other)`.",
+         "calls beyond the limits are counted for `(other)`.");
+    note(out, style, map->lost, "span is missing because memory ran out.",
+         "spans are missing because memory ran out.");
 }

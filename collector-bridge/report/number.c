@@ -73,6 +73,16 @@ void clew__count_text(uint64_t count, char text[CLEW__NUMBER_SIZE]) {
     text[digits + 1] = '\0';
 }
 
+void clew__ratio_text(uint64_t count, uint64_t pieces, char text[CLEW__NUMBER_SIZE]) {
+    text[0] = '\0';
+    if (!pieces)
+        return;
+    if (count % pieces == 0 || count / pieces >= 1000)
+        clew__count_text(count / pieces, text);
+    else
+        three_digits((double)count / (double)pieces, text);
+}
+
 void clew__rate_text(double per_second, char text[CLEW__NUMBER_SIZE]) {
     static const struct {
         double seconds;

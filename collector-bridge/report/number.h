@@ -16,6 +16,8 @@ void clew__change_text(int64_t nanoseconds, char text[CLEW__NUMBER_SIZE]);
 void clew__share_text(uint64_t part, uint64_t whole, char text[CLEW__NUMBER_SIZE]);
 /* `99999`, `123k`, `1.23M`. */
 void clew__count_text(uint64_t count, char text[CLEW__NUMBER_SIZE]);
+/* `3`, `1.50`, `0.02`: so many a piece; of no pieces: empty. */
+void clew__ratio_text(uint64_t count, uint64_t pieces, char text[CLEW__NUMBER_SIZE]);
 /* `12.3/s`, `1230/s`, `4.56/h`; of 0: empty. */
 void clew__rate_text(double per_second, char text[CLEW__NUMBER_SIZE]);
 

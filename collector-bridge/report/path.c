@@ -47,7 +47,8 @@ static void say_root(struct clew__sentence *sentence, const clew_trace *trace, u
         clew__say_operation(sentence, span.service, span.operation);
 }
 
-/* `shop: checkout took 412ms; 61 % in payments: charge (251ms), 18 % between shop and payments (74.0ms).` */
+/* `shop: checkout took 412ms; 61% of it in payments: charge (251ms), 18% between shop and payments (74.0ms).`
+ */
 static void headline(struct clew__writer *out, const struct clew__style *style, const clew_trace *trace,
                      const clew_path_root *root, const struct clew__share *shares, size_t count) {
     const clew_path_segment own_segment = {.span = root->span, .end_unix_nano = 1};
@@ -65,9 +66,14 @@ static void headline(struct clew__writer *out, const struct clew__style *style, 
         if (i && shares[i].nano < duration / 100 * SAID_PERCENT)
             break;
         clew__say(&sentence, i ? ", " : "; ");
-        clew__say_share(&sentence, shares[i].nano, duration);
+        if (shares[i].nano == duration)
+            clew__say(&sentence, "all");
+        else
+            clew__say_share(&sentence, shares[i].nano, duration);
         clew__say(&sentence, i ? " " : " of it ");
         clew__say_share_place(&sentence, &shares[i], &own);
+        if (shares[i].nano == duration)
+            continue;
         clew__say(&sentence, " (");
         clew__say_duration(&sentence, shares[i].nano);
         clew__say(&sentence, ")");
@@ -187,13 +193,12 @@ static bool judge_joined(const clew_trace *trace, const clew_path_segment *segme
     return true;
 }
 
-/* `on the way`, `50 % of it, in 500 of 1000 steps`, `assumed` */
+/* `on the way`, `50% of 1000 short steps`, `assumed` */
 static void put_note(struct clew__table *table, const struct row *row) {
     char text[128] = "";
     if (row->steps > 1)
-        snprintf(text, sizeof text, "%u %% of it, in %" PRIu64 " of %zu steps",
-                 (unsigned)(100.0 * (double)row->share.nano / (double)row->nano + 0.5), row->share.segments,
-                 row->segment_count);
+        snprintf(text, sizeof text, "%u%% of %zu short steps",
+                 (unsigned)(100.0 * (double)row->share.nano / (double)row->nano + 0.5), row->segment_count);
     else if (row->share.kind == CLEW_SEGMENT_EDGE_GAP)
         snprintf(text, sizeof text, "on the way");
     if (row->assumed)
@@ -227,7 +232,7 @@ static void print_sums(struct clew__writer *out, const struct clew__style *style
         {.title = "share", .is_right = true},
         {.title = "time", .is_right = true},
         {.title = "", .is_text_only = true},
-        {.title = "times", .is_right = true},
+        {.title = "steps", .is_right = true},
         {.title = "service", .is_flexible = true},
         {.title = "operation", .is_flexible = true},
         {.title = ""},
@@ -332,7 +337,7 @@ static bool is_notable(uint64_t part, uint64_t whole) {
     return part > 0 && part >= whole / 100 * NOTED_PERCENT;
 }
 
-/* `12 % of the path …` */
+/* `12% of the path …` */
 static void note_share(struct clew__writer *out, const struct clew__style *style, uint64_t part,
                        uint64_t whole, const char *what) {
     struct clew__sentence sentence;
@@ -367,8 +372,8 @@ static void notes(struct clew__writer *out, const struct clew__style *style, con
         "span had its times corrected, its host's clock differs (--skew off shows it as recorded).",
         "spans had their times corrected, clocks of hosts differ (--skew off shows them as recorded).");
     note_count(out, style, confidence->near_overlaps,
-               "call overlaps the next by less than 1 % (--eps 1% takes it for one after the other).",
-               "calls overlap the next by less than 1 % (--eps 1% takes them for one after the other).");
+               "call overlaps the next by less than 1% (--eps 1% takes it for one after the other).",
+               "calls overlap the next by less than 1% (--eps 1% takes them for one after the other).");
     note_count(out, style, confidence->unused_waits, "recorded wait tells nothing.",
                "recorded waits tell nothing.");
     if (path->async_tail) {

@@ -41,9 +41,9 @@ size_t clew__report_frames(struct clew__writer *out, const struct clew__style *s
                            struct clew__palette *palette, const clew_profile_view *view, uint32_t limit) {
     static const struct clew__column columns[] = {
         {.title = "share", .is_right = true},
-        {.title = "a request", .is_right = true},
+        {.title = "average", .is_right = true},
         {.title = "", .is_text_only = true},
-        {.title = "in", .is_right = true},
+        {.title = "seen in", .is_right = true},
         {.title = "service", .is_flexible = true},
         {.title = "operation", .is_flexible = true},
         {.title = "errors", .is_right = true},
@@ -118,7 +118,7 @@ void clew__report_profile(struct clew__writer *out, const struct clew__style *st
     clew__write_text(out, style->is_markdown ? "```\n" : "");
     if (left_out) {
         struct clew__sentence sentence = clew__sentence_begin(style);
-        clew__say(&sentence, "%s%" PRIu32 " context%s with less than 1 %% %s left out (--json has all).",
+        clew__say(&sentence, "%s%" PRIu32 " context%s with less than 1%% %s left out (--json has all).",
                   style->is_markdown ? "\n" : "", left_out, left_out == 1 ? "" : "s",
                   left_out == 1 ? "is" : "are");
         clew__sentence_end(&sentence, out, CLEW__DIM, 2);

@@ -253,15 +253,21 @@ static void put_remarks(struct clew__line *line, const struct layout *layout, co
     }
     if (layout->path->spans[walk->index].relation == CLEW_RELATION_ASYNC)
         put_apart(line, CLEW__DIM, "not waited for");
-    if (walk->depth > walk->depth_max) {
-        snprintf(text, sizeof text, "level %" PRIu32, walk->depth);
-        put_apart(line, CLEW__DIM, text);
-    }
     if (span->link_count) {
         snprintf(text, sizeof text, "→ %" PRIu32 " link%s", span->link_count,
                  span->link_count == 1 ? "" : "s");
         put_apart(line, CLEW__DIM, text);
     }
+}
+
+/* How deep a span is that is drawn beside its parent because there is no room for more branches. */
+static void put_level(struct clew__line *line, const struct walk *walk) {
+    char text[32];
+    if (walk->depth <= walk->depth_max)
+        return;
+    snprintf(text, sizeof text, "level %" PRIu32, walk->depth);
+    if (GAP + strlen(text) <= line->left)
+        put_apart(line, CLEW__DIM, text);
 }
 
 /* ---- lines ---- */
@@ -282,8 +288,8 @@ static struct layout lay_out(struct clew__writer *out, const struct clew__style 
     if (style->columns) {
         layout.bar = style->columns / 4 < 40 ? style->columns / 4 : 40;
         most = style->columns - layout.bar - times - GAP - GUTTER;
-        if (most / 6 < DEPTH_MAX) /* half of the label is for names */
-            layout.depth_max = (uint32_t)(most / 6);
+        if (most / 5 < DEPTH_MAX) /* of three columns each: two fifths of the label are for names */
+            layout.depth_max = (uint32_t)(most / 5);
     }
     struct walk walk;
     for (walk_begin(&walk, trace, layout.depth_max); walk.index != CLEW_NO_SPAN; walk_next(&walk)) {
@@ -321,7 +327,10 @@ static void draw_span(const struct layout *layout, const struct walk *walk) {
         clew__line_spaces(&rest, GAP);
         rest.used = 0;
         put_remarks(&rest, layout, walk);
+        line.left = rest.left;
+        line.used += rest.used;
     }
+    put_level(&line, walk);
     clew__line_end(&line);
     if (remarks.used && !beside) {
         line = clew__line_begin(layout->out, &layout->style);

@@ -7,6 +7,8 @@
 
 /* Names of strangers take no more of a sentence than this. */
 #define NAME_MAX 80u
+/* What lacks less than this part of a unit would be a thousand of the next smaller one. */
+#define ROUNDED_UP 2000u
 
 struct sentence {
     char *data;
@@ -51,32 +53,40 @@ static void say_operation(struct sentence *sentence, clew_text service, clew_tex
     say_name(sentence, operation);
 }
 
-/* Three digits: 950 ns, 1.23 ms, 12.3 s. */
+/* How many parts of a unit, rounded. */
+static uint64_t parts_of(uint64_t nano, uint64_t unit, uint64_t parts) {
+    return nano / unit * parts + (nano % unit * parts + unit / 2) / unit;
+}
+
+/* Three digits: 950ns, 1.23ms, 12.3s. */
 static void say_duration(struct sentence *sentence, uint64_t nano) {
     static const struct {
         uint64_t size;
         const char *name;
     } units[] = {{UINT64_C(1000000000), "s"}, {1000000, "ms"}, {1000, "µs"}};
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-        uint64_t whole = nano / units[i].size, rest = nano % units[i].size;
-        if (whole == 0)
+        uint64_t hundredths, tenths;
+        if (nano < units[i].size - units[i].size / ROUNDED_UP)
             continue;
-        if (whole >= 100)
-            say(sentence, "%" PRIu64 " %s", whole, units[i].name);
-        else if (whole >= 10)
-            say(sentence, "%" PRIu64 ".%" PRIu64 " %s", whole, rest * 10 / units[i].size, units[i].name);
+        hundredths = parts_of(nano, units[i].size, 100);
+        tenths = parts_of(nano, units[i].size, 10);
+        if (hundredths < 1000)
+            say(sentence, "%" PRIu64 ".%02" PRIu64 "%s", hundredths / 100, hundredths % 100, units[i].name);
+        else if (tenths < 1000)
+            say(sentence, "%" PRIu64 ".%" PRIu64 "%s", tenths / 10, tenths % 10, units[i].name);
         else
-            say(sentence, "%" PRIu64 ".%02" PRIu64 " %s", whole, rest * 100 / units[i].size, units[i].name);
+            say(sentence, "%" PRIu64 "%s", parts_of(nano, units[i].size, 1), units[i].name);
         return;
     }
-    say(sentence, "%" PRIu64 " ns", nano);
+    say(sentence, "%" PRIu64 "ns", nano);
 }
 
 static void say_percent(struct sentence *sentence, uint64_t ppm) {
-    if (ppm >= 100000)
-        say(sentence, "%" PRIu64 " %%", ppm / 10000);
+    uint64_t tenths = (ppm + 500) / 1000;
+    if (tenths >= 100)
+        say(sentence, "%" PRIu64 "%%", (ppm + 5000) / 10000);
     else
-        say(sentence, "%" PRIu64 ".%" PRIu64 " %%", ppm / 10000, ppm % 10000 / 1000);
+        say(sentence, "%" PRIu64 ".%" PRIu64 "%%", tenths / 10, tenths % 10);
 }
 
 static uint64_t proof(const clew_bottleneck *finding, const char *name) {

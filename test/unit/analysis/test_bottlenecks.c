@@ -123,7 +123,7 @@ Test(bottlenecks, see_a_call_that_is_made_again_and_again) {
     cr_assert_eq(found.exemplar_count, 1);
     cr_expect(text_is(found.exemplars[0].trace_id, "00000000000000000000000000000002"));
     expect_text(&found, "shop GET /cart calls shop SELECT item 10 times in a row; asking once for all of it "
-                        "would save 45.0 ms of each such trace (45 % of all).");
+                        "would save 45.0ms of each such trace (45% of all).");
     clew_bottlenecks_view_free(view);
     CLEW_NO_LEAKS();
 }
@@ -165,9 +165,8 @@ Test(bottlenecks, see_calls_in_series_that_are_never_made_at_once) {
     cr_expect_eq(found.traces, 5);
     cr_expect_eq(found.saving_a_trace, 38 * MS);
     cr_expect(text_is(found.operation, "GET /"));
-    expect_text(&found,
-                "shop GET / makes 3 calls one after another, never two at once; making them at once, "
-                "if none needs another's answer, would save 38.0 ms of each such trace (38 % of all).");
+    expect_text(&found, "shop GET / makes 3 calls one after another, never two at once; making them at once, "
+                        "if none needs another's answer, would save 38.0ms of each such trace (38% of all).");
     clew_bottlenecks_view_free(view);
     expect_silence(make_fan, FAN_TWO);
     expect_silence(make_fan, FAN_WORK_BETWEEN);
@@ -278,8 +277,8 @@ Test(bottlenecks, see_that_the_first_call_is_slow_in_whatever_order_traces_come)
     cr_assert(find(view, CLEW_BOTTLENECK_COLD_START, &found));
     cr_expect(text_is(found.operation, "take"));
     cr_expect_eq(found.saving, 195 * MS);
-    expect_text(&found, "The first call of shop take took 200 ms, the others 5.00 ms; warming up before the "
-                        "first request would save it 195 ms.");
+    expect_text(&found, "The first call of shop take took 200ms, the others 5.00ms; warming up before the "
+                        "first request would save it 195ms.");
     clew_bottlenecks_view_free(view);
     expect_silence(make_cold, COLD_SECOND);
     expect_silence(make_cold, COLD_MILD);

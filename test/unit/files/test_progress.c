@@ -18,13 +18,13 @@ static void assert_text(uint64_t done, uint64_t total, const char *expected) {
 }
 
 Test(progress, text_has_three_digits_that_count) {
-    assert_text(345000000, 1020000000, "f: 345 MB of 1.02 GB, 33 %");
-    assert_text(0, 5, "f: 0 B of 5 B, 0 %");
-    assert_text(999, 999, "f: 999 B of 999 B, 100 %");
-    assert_text(999499, 999500, "f: 999 kB of 1.00 MB, 99 %");
+    assert_text(345000000, 1020000000, "f: 345 MB of 1.02 GB, 33%");
+    assert_text(0, 5, "f: 0 B of 5 B, 0%");
+    assert_text(999, 999, "f: 999 B of 999 B, 100%");
+    assert_text(999499, 999500, "f: 999 kB of 1.00 MB, 99%");
     assert_text(12345678, 0, "f: 12.3 MB");
     assert_text(UINT64_MAX, 0, "f: 18.4 EB");
-    assert_text(10, 5, "f: 10 B of 5 B, 100 %"); /* a file that grows */
+    assert_text(10, 5, "f: 10 B of 5 B, 100%"); /* a file that grows */
     CLEW_NO_LEAKS();
 }
 
@@ -121,7 +121,7 @@ Test(progress, size_of_a_file_is_its_total) {
     fflush(file);
     clew__progress_begin(&progress, terminal.out, "f", fileno(file), 0);
     clew__progress_tell(&progress, 5, SECOND);
-    assert_shows(&terminal, "\r\033[Kf: 5 B of 10 B, 50 %");
+    assert_shows(&terminal, "\r\033[Kf: 5 B of 10 B, 50%");
     fclose(file);
     close_terminal(&terminal);
     CLEW_NO_LEAKS();

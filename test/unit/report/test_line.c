@@ -59,7 +59,7 @@ Test(line, sentence_breaks_between_words) {
     clew__say_share(&sentence, 1, 3);
     clew__say(&sentence, " of it waiting.");
     clew__sentence_end(&sentence, &out, NULL, 2);
-    expect_written(&out, "shop: GET /cart took\n  12.0ms, 33 % of it\n  waiting.\n");
+    expect_written(&out, "shop: GET /cart took\n  12.0ms, 33% of it\n  waiting.\n");
     CLEW_NO_LEAKS();
 }
 

@@ -70,19 +70,21 @@ Test(map_report, is_two_tables) {
     struct clew__palette palette = {.count = 0};
     clew__report_map(&out, &plain, &palette, clew_service_map_read(map), 0);
     clew_service_map_free(map);
-    expect_written(&out,
-                   "1 trace, 3 spans, 30.0ms from first to last.\n"
-                   "\n"
-                   "Calls\n"
-                   "client  server  type          calls    errors     p50     p95     p99  gap p95  on path\n"
-                   "shop    bank    rpc               1  1 (100%)  20.0ms  20.0ms  20.0ms   5.00ms     100%\n"
-                   "user    shop    virtual_node      1            30.0ms  30.0ms  30.0ms              100%\n"
-                   "\n"
-                   "Services\n"
-                   "service  calls    errors    self  critical  share\n"
-                   "bank         1  1 (100%)  15.0ms    15.0ms  60.0%\n"
-                   "shop         1            15.0ms    10.0ms  40.0%\n"
-                   "user         0               0ns       0ns     0%\n");
+    expect_written(
+        &out, "1 trace, 3 spans, 30.0ms from first to last.\n"
+              "\n"
+              "Calls\n"
+              "client  server  type          calls    errors     p50     p95     p99  gap p95  gap share  on "
+              "path\n"
+              "shop    bank    rpc               1  1 (100%)  20.0ms  20.0ms  20.0ms   5.00ms      16.7%     "
+              "100%\n"
+              "user    shop    virtual_node      1            30.0ms  30.0ms  30.0ms                         "
+              "100%\n"
+              "\n"
+              "Services\n"
+              "service  calls    errors    self  critical  share\n"
+              "bank         1  1 (100%)  15.0ms    15.0ms  50.0%\n"
+              "shop         1            15.0ms    10.0ms  33.3%\n");
     CLEW_NO_LEAKS();
 }
 

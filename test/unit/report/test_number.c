@@ -72,6 +72,20 @@ static void expect_count(uint64_t count, const char *expected) {
     cr_assert_str_eq(text, expected);
 }
 
+Test(number, ratios_are_whole_or_have_three_digits) {
+    static const struct {
+        uint64_t count, pieces;
+        const char *text;
+    } cases[] = {{6, 2, "3"}, {3, 2, "1.50"},          {1, 3, "0.33"},
+                 {0, 7, "0"}, {1500, 7, "214"},        {7000000, 7, "1.00M"},
+                 {1, 0, ""},  {9000007, 9000, "1000"}, {2999, 300, "10.0"}};
+    char text[CLEW__NUMBER_SIZE];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        clew__ratio_text(cases[i].count, cases[i].pieces, text);
+        cr_assert_str_eq(text, cases[i].text, "%s, not %s", text, cases[i].text);
+    }
+}
+
 Test(number, large_counts_have_a_unit) {
     expect_count(99999, "99999");
     expect_count(123456, "123k");

@@ -58,22 +58,22 @@ static void expect_report(const struct build_span *spans, size_t count, const st
 Test(path_report, says_what_was_waited_for) {
     expect_report(
         checkout, COUNT(checkout), &plain,
-        "4bf92f3  shop: checkout took 110ms; 55 % of it in bank: charge (60.0ms), 27 % between shop and bank "
-        "(30.0ms), 9 % in its own work (10.0ms).\n"
+        "4bf92f3  shop: checkout took 110ms; 55% of it in bank: charge (60.0ms), 27% between shop and bank "
+        "(30.0ms), 9% in its own work (10.0ms).\n"
         " start    time  share  service      operation\n"
         "   0ns  10.0ms  9.09%  shop         checkout\n"
         "10.0ms  20.0ms  18.2%  shop → bank  POST       on the way\n"
         "30.0ms  60.0ms  54.5%  bank         charge\n"
         "90.0ms  10.0ms  9.09%  shop → bank  POST       on the way\n"
         " 100ms  10.0ms  9.09%  shop         mail       assumed\n"
-        "9 % of the path is assumed: calls outlived their callers, which may not have waited (--overflow "
+        "9% of the path is assumed: calls outlived their callers, which may not have waited (--overflow "
         "exclude).\n"
         "The trace went on for 50.0ms after that (--scope trace explains all of it).\n");
 }
 
 Test(path_report, says_the_same_in_markdown) {
     expect_report(checkout, 1, &markdown,
-                  "`4bf92f3`  `shop`: `checkout` took 110ms; 100 % of it in its own work (110ms).\n"
+                  "`4bf92f3`  `shop`: `checkout` took 110ms; all of it in its own work.\n"
                   "\n"
                   "| start | time | share | service | operation |\n"
                   "| --: | --: | --: | --- | --- |\n"
@@ -138,15 +138,15 @@ Test(path_report, many_short_steps_become_one) {
                                            .service = "page",
                                            .operation = "render"};
     expect_report(spans, CALLS + 2, &plain,
-                  "4bf92f3  shop: list took 1.00s; 40 % of it in page: render (400ms), 35 % in its own work "
-                  "(350ms), 25 % in db: get (250ms).\n"
-                  "share   time  times  service  operation\n"
+                  "4bf92f3  shop: list took 1.00s; 40% of it in page: render (400ms), 35% in its own work "
+                  "(350ms), 25% in db: get (250ms).\n"
+                  "share   time  steps  service  operation\n"
                   "40.0%  400ms      1  page     render\n"
                   "35.0%  350ms    501  shop     list\n"
                   "25.0%  250ms    500  db       get\n"
                   "\n"
                   "start    time  share  service  operation\n"
-                  "  0ns   501ms  50.1%  shop     list       50 % of it, in 500 of 1000 steps\n"
+                  "  0ns   501ms  50.1%  shop     list       50% of 1000 short steps\n"
                   "501ms  99.5ms  9.95%  shop     list\n"
                   "600ms   400ms  40.0%  page     render\n");
 }
@@ -169,7 +169,7 @@ Test(path_report, short_steps_between_long_ones_are_left_out_and_counted) {
                                            .service = "s",
                                            .operation = i % 2 ? "odd" : "even"};
     expect_report(spans, COUNT(spans), &plain,
-                  "4bf92f3  s: all took 70.0ms; 57 % of it in s: even (40.0ms), 43 % in s: odd (30.0ms).\n"
+                  "4bf92f3  s: all took 70.0ms; 57% of it in s: even (40.0ms), 43% in s: odd (30.0ms).\n"
                   " start    time  share  service  operation\n"
                   "   0ns  10.0ms  14.3%  s        even\n"
                   "10.0ms  10.0ms  14.3%  s        odd\n"
@@ -178,7 +178,7 @@ Test(path_report, short_steps_between_long_ones_are_left_out_and_counted) {
                   "40.0ms  10.0ms  14.3%  s        even\n"
                   "50.0ms  10.0ms  14.3%  s        odd\n"
                   "60.0ms  10.0ms  14.3%  s        even\n"
-                  "and 7 short steps, less than 1 % in all (--json has them).\n");
+                  "and 7 short steps, less than 1% in all (--json has them).\n");
 }
 
 Test(path_report, repairs_and_missing_spans_are_told) {
@@ -200,12 +200,12 @@ Test(path_report, repairs_and_missing_spans_are_told) {
     };
     expect_report(
         spans, COUNT(spans), &plain,
-        "4bf92f3  a request whose first span is missing took 100ns; 40 % of it in s: one (40ns), 40 % "
-        "in s: two (40ns), 20 % in spans that are missing (20ns).\n"
+        "4bf92f3  a request whose first span is missing took 100ns; 40% of it in s: one (40ns), 40% "
+        "in s: two (40ns), 20% in spans that are missing (20ns).\n"
         "start  time  share  service    operation\n"
         "  0ns  40ns  40.0%  s          one\n"
         " 40ns  20ns  20.0%  (missing)\n"
         " 60ns  40ns  40.0%  s          two\n"
-        "20 % of the path is in spans that are missing.\n"
+        "20% of the path is in spans that are missing.\n"
         "Repaired: 2 spans whose parents are missing.\n");
 }

@@ -56,17 +56,35 @@ Test(errors_report, says_where_errors_begin_and_what_they_cost) {
     struct clew__writer out = clew__buffer_plain();
     clew__report_errors(&out, &plain, NULL, &some_errors, 0);
     expect_written(
-        &out, "2 of 10 requests failed (20 %); 7 spans failed, 4 of them first, most gravely bank: charge; "
-              "40 % of the time of all requests was spent on what failed.\n"
-              "\n"
-              "Where they begin\n"
-              "failed  errors  handled  time lost  service  operation  type     message     example\n"
-              "     2       3        1     40.0ms  bank     charge     timeout  after # ms  4bf92f3\n"
-              "     0       1        0        0ns  (other)\n"
-              "\n"
-              "Retries\n"
-              "retries  attempts  succeeded  time wasted  waited  service  operation\n"
-              "      1         3          1       20.0ms  5.00ms  shop     POST\n");
+        &out,
+        "2 of 10 requests failed (20%) because of bank: charge; 40% of the time of all requests went into "
+        "what failed.\n"
+        "\n"
+        "Where they begin\n"
+        "requests failed  errors  handled  time lost  service  operation  type     message     example\n"
+        "              2       3        1     40.0ms  bank     charge     timeout  after # ms  4bf92f3\n"
+        "              0       1        0        0ns  (other)\n"
+        "\n"
+        "Retries\n"
+        "retries  attempts  succeeded  time wasted  waited  service  operation\n"
+        "      1         3          1       20.0ms  5.00ms  shop     POST\n");
+    CLEW_NO_LEAKS();
+}
+
+Test(errors_report, says_what_was_handled) {
+    static const clew_error_type handled[] = {
+        {.service = TEXT("bank"), .operation = TEXT("charge"), .count = 3, .handled = 3},
+        {.service = TEXT("post"), .operation = TEXT("mail"), .count = 1, .handled = 1}};
+    static const clew_errors_view view = {
+        .types = handled, .type_count = 2, .traces = 1, .roots = 1, .failed = 5, .origins = 4};
+    struct clew__writer out = clew__buffer_plain();
+    clew__report_errors(&out, &plain, NULL, &view, 1);
+    expect_written(&out, "No request failed; 4 errors were handled, 3 of them in bank: charge.\n"
+                         "\n"
+                         "Where they begin\n"
+                         "requests failed  errors  handled  time lost  service  operation\n"
+                         "              0       3        3        0ns  bank     charge\n"
+                         "and 1 more (--limit 0 shows all).\n");
     CLEW_NO_LEAKS();
 }
 
@@ -232,17 +250,17 @@ Test(profile_report, sums_frames_and_draws_contexts) {
     struct clew__writer out = clew__buffer_plain();
     clew__report_profile(&out, &plain, NULL, &view, 0);
     expect_written(
-        &out, "2 requests took 50.0ms on average; 60 % of it in bank: charge, 40 % between shop and bank.\n"
-              "share  a request     in  service      operation   slowest\n"
-              "60.0%     30.0ms   100%  bank         charge       40.0ms\n"
-              "40.0%     20.0ms  50.0%  shop → bank  on the way   40.0ms\n"
+        &out, "2 requests took 50.0ms on average; 60% of it in bank: charge, 40% between shop and bank.\n"
+              "share  average  seen in  service      operation   slowest\n"
+              "60.0%   30.0ms     100%  bank         charge       40.0ms\n"
+              "40.0%   20.0ms    50.0%  shop → bank  on the way   40.0ms\n"
               "\n"
               "Calling contexts\n"
               "  total     self\n"
               "   100%       0%  shop: buy\n"
               "  60.0%    60.0%    bank: charge  1 error\n"
               "  40.0%    40.0%    → bank\n"
-              "1 context with less than 1 % is left out (--json has all).\n");
+              "1 context with less than 1% is left out (--json has all).\n");
     CLEW_NO_LEAKS();
 }
 
@@ -270,7 +288,7 @@ Test(diff_report, says_what_explains_the_difference) {
          .end = 3,
          .depth = 1,
          .counterpart = CLEW_NO_SPAN,
-         .after = {.count = 4, .critical_self = 5 * MS, .duration = 5 * MS}},
+         .after = {.count = 3, .critical_self = 5 * MS, .duration = 5 * MS}},
     };
     static const clew_diff_cause causes[] = {{.node = 1, .delta = 25 * (int64_t)MS},
                                              {.node = 2, .delta = 5 * (int64_t)MS}};
@@ -280,7 +298,9 @@ Test(diff_report, says_what_explains_the_difference) {
                             .cause_count = 2,
                             .before = 20 * MS,
                             .after = 50 * MS,
-                            .delta = 30 * (int64_t)MS};
+                            .delta = 30 * (int64_t)MS,
+                            .roots_before = 2,
+                            .roots_after = 2};
     struct clew__writer out = clew__buffer_plain();
     clew__report_diff(&out, &plain, NULL, &diff, 0);
     expect_written(
@@ -290,12 +310,12 @@ Test(diff_report, says_what_explains_the_difference) {
         "\n"
         "What explains it\n"
         " change  before   after  calls before  calls after  service  operation\n"
-        "+25.0ms  10.0ms  35.0ms             2            4  bank     charge\n"
-        "+5.00ms     0ns  5.00ms             0            4  audit    log        added\n"
+        "+25.0ms  10.0ms  35.0ms             1            2  bank     charge\n"
+        "+5.00ms     0ns  5.00ms             0         1.50  audit    log        added\n"
         "\n"
         "New, gone, moved\n"
         "       calls    time  service  operation\n"
-        "added      4  5.00ms  audit    log\n");
+        "added      3  5.00ms  audit    log\n");
     CLEW_NO_LEAKS();
 }
 
@@ -339,7 +359,9 @@ Test(comparison_report, parts_sum_to_the_whole_as_they_are_printed) {
     struct clew__writer out = clew__buffer_plain();
     cr_assert(clew__report_comparison(&out, &plain, NULL, &comparison, 0));
     expect_written(
-        &out, "100 requests then, 100 now: 1 of 7 got worse.\n"
+        &out, "shop: buy takes 14.1ms more: +9.38ms in bank: charge, +2.34ms between shop and bank, +2.34ms "
+              "because other kinds of requests came.\n"
+              "100 requests then, 100 now: 1 of 7 things compared got worse.\n"
               "\n"
               "            of       service  operation     p50     now     p95     now                       "
               "  shift        now\n"
