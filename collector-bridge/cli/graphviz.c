@@ -8,7 +8,11 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+
+#define PATIENCE_S 5 /* a graph that takes longer is drawn without it */
+#define NAP_NS (5 * 1000 * 1000L)
 
 extern char **environ;
 
@@ -26,14 +30,38 @@ static bool write_all(int fd, const void *data, size_t size) {
     return lseek(fd, 0, SEEK_SET) == 0;
 }
 
-/* The exit status is 0. Its complaints go nowhere: without it there is a picture, too. */
+static int64_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* The exit status is 0. One that takes too long is ended. */
+static bool has_succeeded(pid_t child) {
+    const int64_t deadline = now_ms() + PATIENCE_S * 1000;
+    const struct timespec nap = {.tv_nsec = NAP_NS};
+    int status = -1;
+    pid_t ended;
+    while ((ended = waitpid(child, &status, WNOHANG)) == 0 && now_ms() < deadline)
+        nanosleep(&nap, NULL);
+    if (ended == 0) {
+        kill(child, SIGKILL);
+        while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+            ;
+        fprintf(stderr, "clew: Graphviz took longer than %d s; drawn without it\n", PATIENCE_S);
+        return false;
+    }
+    return ended == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* Runs it to its end. Its complaints go nowhere: without it there is a picture, too. */
 static bool run(int input, int output) {
     char *const argv[] = {"dot", "-Tsvg", NULL};
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attributes;
     sigset_t usual;
     pid_t child;
-    int status = -1;
+    bool succeeded;
     if (posix_spawn_file_actions_init(&files) != 0)
         return false;
     if (posix_spawnattr_init(&attributes) != 0) {
@@ -44,15 +72,13 @@ static bool run(int input, int output) {
     sigaddset(&usual, SIGPIPE); /* ignored here */
     posix_spawnattr_setsigdefault(&attributes, &usual);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-    if (posix_spawn_file_actions_adddup2(&files, input, STDIN_FILENO) == 0 &&
-        posix_spawn_file_actions_adddup2(&files, output, STDOUT_FILENO) == 0 &&
-        posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0) == 0 &&
-        posix_spawnp(&child, "dot", &files, &attributes, argv, environ) == 0)
-        while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-            ;
+    succeeded = posix_spawn_file_actions_adddup2(&files, input, STDIN_FILENO) == 0 &&
+                posix_spawn_file_actions_adddup2(&files, output, STDOUT_FILENO) == 0 &&
+                posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0) == 0 &&
+                posix_spawnp(&child, "dot", &files, &attributes, argv, environ) == 0 && has_succeeded(child);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&files);
-    return status != -1 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    return succeeded;
 }
 
 static bool append(int fd, struct clew__writer *out) {

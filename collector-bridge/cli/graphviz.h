@@ -5,7 +5,8 @@
 #include "proto/wire.h"
 
 /* Runs `dot -Tsvg` on a graph, without a shell, and appends the picture. False, with nothing appended, when
- * there is no such program or it fails. */
+ * there is no such program, it fails, or it takes longer than some seconds (which is told on standard error).
+ */
 bool clew__graphviz(const void *graph, size_t size, struct clew__writer *out);
 
 #endif

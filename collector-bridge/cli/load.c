@@ -6,6 +6,7 @@
 #include "collector-bridge/report/remarks.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -113,6 +114,25 @@ static void hand_on_wanted(struct clew__load *load) {
     load->status = CLEW__EXIT_NOT_FOUND;
 }
 
+/* ---- Ctrl-C ---- */
+
+/* Takes the line of progress from the terminal; then the signal does what it usually does. */
+static void interrupted(int number) {
+    static const char clear[] = "\r\033[K";
+    ssize_t written = write(STDERR_FILENO, clear, sizeof clear - 1);
+    (void)written;
+    raise(number);
+}
+
+/* While files are read. What is ignored stays so. */
+static void clean_up_when_interrupted(struct sigaction *before) {
+    struct sigaction action = {.sa_handler = interrupted, .sa_flags = (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, NULL, before);
+    if (before->sa_handler == SIG_DFL && isatty(STDERR_FILENO))
+        sigaction(SIGINT, &action, NULL);
+}
+
 /* ---- all ---- */
 
 void clew__load_files(struct clew__load *load, const char *const *files, size_t count) {
@@ -125,13 +145,16 @@ void clew__load_files(struct clew__load *load, const char *const *files, size_t 
                                               .user = load};
     const struct clew__input_sink sink = {add, load};
     const clew_trace *trace = NULL;
+    struct sigaction interrupt;
     load->buffer = clew_trace_buffer_new(&wanted);
     if (!load->buffer) {
         clew__load_failed(load);
         return;
     }
+    clean_up_when_interrupted(&interrupt);
     if (!clew__input_read_paths(files, count, &sink, stderr))
         load->status = CLEW__EXIT_INPUT;
+    sigaction(SIGINT, &interrupt, NULL);
     clew_trace_buffer_flush(load->buffer);
     tell_losses(load);
     if (load->wanted) {

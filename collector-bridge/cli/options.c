@@ -260,7 +260,7 @@ static bool read_option(const struct clew__command *command, int argc, char **ar
         return wrong(command, status, "unknown option ", given);
     if (!option->read) {
         print_help(command);
-        *status = CLEW__EXIT_OK;
+        *status = fflush(stdout) == 0 ? CLEW__EXIT_OK : CLEW__EXIT_INPUT;
         return false;
     }
     if (!option->value && equals)
