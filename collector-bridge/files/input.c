@@ -30,7 +30,8 @@
 struct job {
     const struct clew__input_sink *sink;
     FILE *errors;
-    bool stopped; /* by the sink */
+    uint64_t found; /* files of folders */
+    bool stopped;   /* by the sink */
     bool sound;
 };
 
@@ -396,17 +397,29 @@ static void read_file(struct job *job, const char *path, bool found) {
 
 static bool take_found(void *user, const char *path) {
     struct job *job = user;
+    job->found++;
     read_file(job, path, true);
     return !job->stopped;
 }
 
-static void read_path(struct job *job, const char *path) {
+/* That there is nothing is said of who was named. */
+static void read_folder(struct job *job, const char *path) {
     const struct clew__folder_visitor visitor = {take_found, fail, job};
+    uint64_t before = job->found;
+    bool was_sound = job->sound;
+    job->sound = true;
+    clew__folder_walk(path, CLEW__INPUT_FOLDERS_MAX, &visitor);
+    if (job->found == before && job->sound)
+        fail(job, path, "a folder without files");
+    job->sound &= was_sound;
+}
+
+static void read_path(struct job *job, const char *path) {
     struct stat file;
     if (!path || strcmp(path, "-") == 0)
         read_stream(job, stdin, "standard input", false);
     else if (stat(path, &file) == 0 && S_ISDIR(file.st_mode))
-        clew__folder_walk(path, CLEW__INPUT_FOLDERS_MAX, &visitor);
+        read_folder(job, path);
     else
         read_file(job, path, false);
 }

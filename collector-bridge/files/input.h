@@ -34,7 +34,7 @@ bool clew__input_read(FILE *stream, const char *name, const struct clew__input_s
 /* The same for a path; NULL and "-" are standard input. Of a folder all files are read in the order of their
  * names, and so are those of its folders, down to CLEW__INPUT_FOLDERS_MAX; but none whose name starts with a
  * dot, and no folder behind a symbolic link. A file that is found there and is empty or holds something else
- * is named, which is no fault. */
+ * is named, which is no fault; that there is no file at all is one. */
 bool clew__input_read_path(const char *path, const struct clew__input_sink *sink, FILE *errors);
 
 /* The same for several paths, one after the other; without any, standard input. */

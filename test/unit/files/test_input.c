@@ -423,6 +423,22 @@ Test(input, folder_is_read_by_name_with_what_is_below_it, .init = make_folder, .
     CLEW_NO_LEAKS();
 }
 
+Test(input, folder_without_files_is_named, .init = make_folder, .fini = remove_folder) {
+    const char *path = folder;
+    char names[64], *complaints, below[256];
+    snprintf(below, sizeof below, "%s/b", folder);
+    cr_assert_eq(mkdir(below, 0700), 0);
+    make_file(".hidden.json", LINE_ONE);
+    cr_assert_not(read_names(&path, 1, names, &complaints));
+    cr_assert_not_null(strstr(complaints, folder), "%s", complaints);
+    cr_assert_not_null(strstr(complaints, ": a folder without files\n"), "%s", complaints);
+    free(complaints);
+    make_file("b/x.json", LINE_TWO);
+    cr_assert(read_names(&path, 1, names, &complaints), "%s", complaints);
+    free(complaints);
+    CLEW_NO_LEAKS();
+}
+
 Test(input, other_files_of_a_folder_are_named_and_no_fault, .init = make_folder, .fini = remove_folder) {
     const char *path = folder;
     char names[64], *complaints;
