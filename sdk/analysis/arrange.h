@@ -2,7 +2,7 @@
 #ifndef CLEW_ANALYSIS_ARRANGE_H
 #define CLEW_ANALYSIS_ARRANGE_H
 
-#include "sdk/analysis/arena.h"
+#include "sdk/containers/arena.h"
 
 #include <clew/analysis/trace.h>
 

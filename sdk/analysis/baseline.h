@@ -3,11 +3,11 @@
 #ifndef CLEW_ANALYSIS_BASELINE_INTERNAL_H
 #define CLEW_ANALYSIS_BASELINE_INTERNAL_H
 
-#include "sdk/analysis/names.h"
-#include "sdk/analysis/relation.h"
-#include "sdk/analysis/saturate.h"
-#include "sdk/analysis/sketch.h"
-#include "sdk/analysis/table.h"
+#include "sdk/containers/names.h"
+#include "sdk/containers/saturate.h"
+#include "sdk/containers/table.h"
+#include "sdk/measure/sketch.h"
+#include "sdk/path/relation.h"
 
 #include <clew/analysis/baseline.h>
 

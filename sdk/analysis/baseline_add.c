@@ -4,12 +4,12 @@
  * fail but for single values of distributions. */
 #include "sdk/analysis/baseline.h"
 
-#include "sdk/analysis/arena.h"
 #include "sdk/analysis/arrange.h"
-#include "sdk/analysis/callee.h"
-#include "sdk/analysis/grow.h"
-#include "sdk/analysis/keys.h"
-#include "sdk/analysis/sort.h"
+#include "sdk/containers/arena.h"
+#include "sdk/containers/grow.h"
+#include "sdk/containers/keys.h"
+#include "sdk/containers/sort.h"
+#include "sdk/path/callee.h"
 
 #include <clew/analysis/errors.h>
 #include <clew/extend.h>

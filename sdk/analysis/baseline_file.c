@@ -7,9 +7,9 @@
 #include "sdk/analysis/baseline.h"
 
 #include "proto/utf8.h"
-#include "sdk/analysis/grow.h"
-#include "sdk/analysis/sort.h"
 #include "sdk/base/buffer.h"
+#include "sdk/containers/grow.h"
+#include "sdk/containers/sort.h"
 
 #include <clew/extend.h>
 

@@ -1,7 +1,7 @@
 /* Owns the order of a baseline's rows. Pure but for what it allocates; any thread. */
 #include "sdk/analysis/baseline.h"
 
-#include "sdk/analysis/sort.h"
+#include "sdk/containers/sort.h"
 
 #include <clew/extend.h>
 

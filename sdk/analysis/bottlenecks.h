@@ -3,8 +3,8 @@
 #define CLEW_ANALYSIS_BOTTLENECKS_MODEL_H
 
 #include "sdk/analysis/exemplars.h"
-#include "sdk/analysis/histogram.h"
-#include "sdk/analysis/table.h"
+#include "sdk/containers/table.h"
+#include "sdk/measure/histogram.h"
 
 #include <clew/analysis/bottlenecks.h>
 

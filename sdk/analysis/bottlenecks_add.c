@@ -2,8 +2,8 @@
  * counted, which cannot. One thread at a time. */
 #include "sdk/analysis/bottlenecks.h"
 
-#include "sdk/analysis/model.h"
-#include "sdk/analysis/sort.h"
+#include "sdk/containers/sort.h"
+#include "sdk/traces/model.h"
 
 #include <clew/analysis/errors.h>
 #include <clew/extend.h>

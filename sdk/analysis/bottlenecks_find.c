@@ -5,7 +5,7 @@
  * STATISTICS_MIN calls. */
 #include "sdk/analysis/bottlenecks.h"
 
-#include "sdk/analysis/names.h"
+#include "sdk/containers/names.h"
 
 #include <clew/extend.h>
 

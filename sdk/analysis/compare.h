@@ -2,8 +2,8 @@
 #ifndef CLEW_ANALYSIS_COMPARE_H
 #define CLEW_ANALYSIS_COMPARE_H
 
-#include "sdk/analysis/arena.h"
 #include "sdk/analysis/baseline.h"
+#include "sdk/containers/arena.h"
 
 struct clew__comparing {
     clew_comparison comparison; /* what the caller gets; first */

@@ -1,8 +1,8 @@
 /* Owns the rows of comparisons: tests, their false discovery rate, verdicts. One thread at a time. */
 #include "sdk/analysis/compare.h"
 
-#include "sdk/analysis/sort.h"
-#include "sdk/analysis/statistics.h"
+#include "sdk/containers/sort.h"
+#include "sdk/measure/statistics.h"
 
 #include <clew/extend.h>
 

@@ -2,9 +2,9 @@
 #include "sdk/analysis/errors.h"
 
 #include "sdk/analysis/fingerprint.h"
-#include "sdk/analysis/saturate.h"
 #include "sdk/base/memory.h"
 #include "sdk/base/struct_size.h"
+#include "sdk/containers/saturate.h"
 
 #define TYPE_LIMIT 10000u
 #define TYPE_LIMIT_MAX 10000000u

@@ -3,7 +3,7 @@
 #define CLEW_ANALYSIS_ERRORS_MODEL_H
 
 #include "sdk/analysis/exemplars.h"
-#include "sdk/analysis/table.h"
+#include "sdk/containers/table.h"
 
 #include <clew/analysis/errors.h>
 

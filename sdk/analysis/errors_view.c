@@ -1,9 +1,9 @@
 /* Rows of errors: found, brought together, shown. One thread at a time. */
 #include "sdk/analysis/errors.h"
 
-#include "sdk/analysis/names.h"
-#include "sdk/analysis/saturate.h"
 #include "sdk/base/memory.h"
+#include "sdk/containers/names.h"
+#include "sdk/containers/saturate.h"
 
 #include <stdlib.h>
 

@@ -3,8 +3,8 @@
 #ifndef CLEW_ANALYSIS_EXEMPLARS_H
 #define CLEW_ANALYSIS_EXEMPLARS_H
 
-#include "sdk/analysis/arena.h"
-#include "sdk/analysis/texts.h"
+#include "sdk/containers/arena.h"
+#include "sdk/containers/texts.h"
 
 #include <clew/analysis/exemplar.h>
 #include <clew/analysis/trace.h>

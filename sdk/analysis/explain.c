@@ -6,7 +6,7 @@
  * has too few of those, with all of its requests. */
 #include "sdk/analysis/compare.h"
 
-#include "sdk/analysis/sort.h"
+#include "sdk/containers/sort.h"
 
 #include <clew/extend.h>
 

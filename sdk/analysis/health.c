@@ -2,9 +2,9 @@
  * time. */
 #include "sdk/analysis/health.h"
 
-#include "sdk/analysis/keys.h"
-#include "sdk/analysis/names.h"
 #include "sdk/base/struct_size.h"
+#include "sdk/containers/keys.h"
+#include "sdk/containers/names.h"
 
 #include <clew/extend.h>
 

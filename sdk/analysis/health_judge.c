@@ -1,7 +1,7 @@
 /* What the evidence of one interval says of a service or an edge. Pure; any thread. */
 #include "sdk/analysis/health.h"
 
-#include "sdk/analysis/statistics.h"
+#include "sdk/measure/statistics.h"
 
 static void add_finding(clew_health_item *item, clew_health_reason reason, clew_health_state state,
                         double value, double limit) {

@@ -4,11 +4,11 @@
 #ifndef CLEW_ANALYSIS_OPERATIONS_INTERNAL_H
 #define CLEW_ANALYSIS_OPERATIONS_INTERNAL_H
 
-#include "sdk/analysis/keys.h"
-#include "sdk/analysis/names.h"
-#include "sdk/analysis/places.h"
-#include "sdk/analysis/saturate.h"
-#include "sdk/analysis/sketch.h"
+#include "sdk/containers/keys.h"
+#include "sdk/containers/names.h"
+#include "sdk/containers/saturate.h"
+#include "sdk/measure/sketch.h"
+#include "sdk/traces/places.h"
 
 #include <clew/analysis/operations.h>
 

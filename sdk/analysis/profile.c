@@ -3,9 +3,9 @@
 #include "sdk/analysis/profile.h"
 
 #include "sdk/analysis/arrange.h"
-#include "sdk/analysis/saturate.h"
 #include "sdk/base/memory.h"
 #include "sdk/base/struct_size.h"
+#include "sdk/containers/saturate.h"
 
 #include <clew/analysis/errors.h>
 

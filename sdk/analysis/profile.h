@@ -3,8 +3,8 @@
 #define CLEW_ANALYSIS_PROFILE_MODEL_H
 
 #include "sdk/analysis/exemplars.h"
-#include "sdk/analysis/saturate.h"
-#include "sdk/analysis/table.h"
+#include "sdk/containers/saturate.h"
+#include "sdk/containers/table.h"
 
 #include <clew/analysis/profile.h>
 

@@ -1,7 +1,7 @@
 /* Bringing profiles together. One thread at a time. */
 #include "sdk/analysis/profile.h"
 
-#include "sdk/analysis/saturate.h"
+#include "sdk/containers/saturate.h"
 
 #include <clew/extend.h>
 

@@ -2,9 +2,9 @@
 #include "sdk/analysis/profile.h"
 
 #include "sdk/analysis/arrange.h"
-#include "sdk/analysis/names.h"
-#include "sdk/analysis/saturate.h"
 #include "sdk/base/struct_size.h"
+#include "sdk/containers/names.h"
+#include "sdk/containers/saturate.h"
 
 #include <clew/extend.h>
 

@@ -1,12 +1,12 @@
 /* Errors of one trace: where they began, how far they got, what was tried again. Pure. */
 #include "sdk/analysis/arrange.h"
-#include "sdk/analysis/hash.h"
-#include "sdk/analysis/model.h"
-#include "sdk/analysis/names.h"
-#include "sdk/analysis/saturate.h"
-#include "sdk/analysis/sort.h"
 #include "sdk/base/memory.h"
 #include "sdk/base/random.h"
+#include "sdk/containers/hash.h"
+#include "sdk/containers/names.h"
+#include "sdk/containers/saturate.h"
+#include "sdk/containers/sort.h"
+#include "sdk/traces/model.h"
 
 #include <clew/analysis/errors.h>
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "proto/wire.h"
-#include "sdk/analysis/model.h"
+#include "sdk/traces/model.h"
 
 #define REQUIRE(condition)                                                                                   \
     do {                                                                                                     \

@@ -2,7 +2,7 @@
 #ifndef CLEW_TEST_ANALYSIS_BUILD_H
 #define CLEW_TEST_ANALYSIS_BUILD_H
 
-#include "sdk/analysis/model.h"
+#include "sdk/traces/model.h"
 #include "test/unit/analysis/random.h"
 
 #define BUILD_ATTRIBUTES 8

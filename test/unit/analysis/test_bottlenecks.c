@@ -1,5 +1,5 @@
 /* Bottlenecks: of each pattern traces that show it, and traces that nearly do. */
-#include "sdk/analysis/histogram.h"
+#include "sdk/measure/histogram.h"
 #include "test/support.h"
 #include "test/unit/analysis/analysed.h"
 #include "test/unit/analysis/scarce.h"

@@ -1,6 +1,6 @@
 /* Errors of CRISP's reference traces: what it counts as begun, propagated and stopped, by call path, and the
  * time on the path of what failed. Where we differ, the reason stands in the table. */
-#include "sdk/analysis/tasks.h"
+#include "sdk/path/tasks.h"
 #include "test/support.h"
 #include "test/unit/analysis/crisp.h"
 

@@ -2,8 +2,8 @@
  * show, and traces that it converted. Where we differ, the file stands in a table with the reason. */
 #include "test/support.h"
 #include "test/unit/analysis/maps.h"
-#include "test/unit/analysis/path_model.h"
 #include "test/unit/analysis/recorded.h"
+#include "test/unit/path/path_model.h"
 
 #include <ftw.h>
 #include <math.h>
