@@ -365,7 +365,7 @@ static size_t read_message(struct clew__writer *writer, enum clew__message messa
     reader.writer = writer;
     reader.open = reader.depth = 0;
     reader.any_ids = field != 0;
-    good = open_object(&reader, message, field);
+    good = open_object(&reader, message, field) || get_over(&reader, listener);
     while (good && reader.open > 0) {
         good = step(&reader);
         if (writer->failed)

@@ -402,6 +402,11 @@ Test(json_read, spans_before_the_end_of_what_is_cut_off_are_read) {
     CLEW_NO_LEAKS();
 }
 
+Test(json_read, element_that_is_no_object_is_told_and_nothing) {
+    foreign_gets_over(read_listening, "[7]", "{}", "0: an object is wanted; ");
+    CLEW_NO_LEAKS();
+}
+
 Test(json_read, value_with_a_fault_outside_of_spans_is_taken_back) {
     foreign_gets_over(
         read_listening,
