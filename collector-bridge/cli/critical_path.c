@@ -2,6 +2,7 @@
 #include "collector-bridge/cli/command.h"
 #include "collector-bridge/cli/load.h"
 #include "collector-bridge/cli/output.h"
+#include "collector-bridge/report/beside.h"
 #include "collector-bridge/report/line.h"
 #include "collector-bridge/report/path.h"
 #include "collector-bridge/report/profile.h"
@@ -78,9 +79,11 @@ static bool print_entry(struct job *job, const struct entry *entry, bool is_brie
     struct clew__output *output = &job->output;
     clew_critical_path *path = clew__load_path(&job->load, entry->trace);
     bool enough =
-        path &&
-        (is_brief ? clew__report_path_brief(&output->writer, &output->style, entry->trace, path)
-                  : clew__report_path(&output->writer, &output->style, &output->palette, entry->trace, path));
+        path && (is_brief ? clew__report_path_brief(&output->writer, &output->style, entry->trace, path)
+                          : clew__report_path(&output->writer, &output->style, &output->palette, entry->trace,
+                                              path) &&
+                                clew__report_beside(&output->writer, &output->style, entry->trace, path,
+                                                    &job->load.options->path));
     clew_critical_path_free(path);
     return enough;
 }

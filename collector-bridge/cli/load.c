@@ -166,6 +166,8 @@ void clew__load_files(struct clew__load *load, const char *const *files, size_t 
 }
 
 void clew__load_all(struct clew__load *load) {
+    if (load->options->file_count == 0 && isatty(STDIN_FILENO))
+        fputs("clew: reading traces from the terminal; Ctrl-D ends them\n", stderr);
     clew__load_files(load, load->options->files, load->options->file_count);
 }
 

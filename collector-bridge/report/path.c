@@ -193,6 +193,11 @@ static bool judge_joined(const clew_trace *trace, const clew_path_segment *segme
     return true;
 }
 
+/* What sends no spans may have worked or not. */
+static const char *gap_note(const struct clew__share *share) {
+    return share->is_unseen ? "there, or on the way" : "on the way";
+}
+
 /* `on the way`, `50% of 1000 short steps`, `assumed` */
 static void put_note(struct clew__table *table, const struct row *row) {
     char text[128] = "";
@@ -200,7 +205,7 @@ static void put_note(struct clew__table *table, const struct row *row) {
         snprintf(text, sizeof text, "%u%% of %zu short steps",
                  (unsigned)(100.0 * (double)row->share.nano / (double)row->nano + 0.5), row->segment_count);
     else if (row->share.kind == CLEW_SEGMENT_EDGE_GAP)
-        snprintf(text, sizeof text, "on the way");
+        snprintf(text, sizeof text, "%s", gap_note(&row->share));
     if (row->assumed)
         strcat(text, *text ? ", assumed" : "assumed");
     clew__table_put(table, CLEW__DIM, text);
@@ -244,7 +249,8 @@ static void print_sums(struct clew__writer *out, const struct clew__style *style
         clew__table_bar(&table, NULL, style->columns ? shares[i].nano : 0, duration, BAR_CELLS);
         clew__table_count(&table, NULL, shares[i].segments);
         put_place(&table, palette, &shares[i]);
-        clew__table_put(&table, CLEW__DIM, shares[i].kind == CLEW_SEGMENT_EDGE_GAP ? "on the way" : "");
+        clew__table_put(&table, CLEW__DIM,
+                        shares[i].kind == CLEW_SEGMENT_EDGE_GAP ? gap_note(&shares[i]) : "");
     }
     clew__table_end(&table, out, style);
     clew__write_text(out, "\n");

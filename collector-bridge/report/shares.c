@@ -23,6 +23,7 @@ struct clew__share clew__share_of(const clew_trace *trace, const clew_path_segme
     share.operation = span.operation;
     if (segment->kind == CLEW_SEGMENT_EDGE_GAP)
         share.callee = clew_path_callee(trace, segment);
+    share.is_unseen = segment->kind == CLEW_SEGMENT_EDGE_GAP && segment->callee == CLEW_NO_SPAN;
     return share;
 }
 
@@ -31,6 +32,8 @@ static int compare_places(const void *left, const void *right) {
     int order = (int)a->is_nothing - (int)b->is_nothing;
     if (order == 0)
         order = (a->kind > b->kind) - (a->kind < b->kind);
+    if (order == 0)
+        order = (int)a->is_unseen - (int)b->is_unseen;
     if (order == 0)
         order = compare_texts(a->service, b->service);
     if (order == 0)
@@ -80,6 +83,9 @@ void clew__say_share_place(struct clew__sentence *sentence, const struct clew__s
         clew__say(sentence, "while nothing ran");
     } else if (share->kind == CLEW_SEGMENT_MISSING) {
         clew__say(sentence, "in spans that are missing");
+    } else if (share->is_unseen) {
+        clew__say(sentence, "waiting for ");
+        clew__say_name(sentence, clew__service_shown(share->callee));
     } else if (share->kind == CLEW_SEGMENT_EDGE_GAP) {
         clew__say(sentence, "between ");
         clew__say_name(sentence, clew__service_shown(share->service));

@@ -12,6 +12,7 @@ struct clew__share {
     clew_text callee;             /* the service, of an edge gap */
     clew_segment_kind kind;
     bool is_nothing; /* nothing ran */
+    bool is_unseen;  /* of an edge gap: who was called left no span, so that its work is in it, too */
     uint64_t nano;
     uint64_t segments;
 };

@@ -1,4 +1,5 @@
 /* Critical paths as they are told. */
+#include "collector-bridge/report/beside.h"
 #include "collector-bridge/report/path.h"
 #include "test/unit/report/written.h"
 
@@ -208,4 +209,64 @@ Test(path_report, repairs_and_missing_spans_are_told) {
         " 60ns  40ns  40.0%  s          two\n"
         "20% of the path is in spans that are missing.\n"
         "Repaired: 2 spans whose parents are missing.\n");
+}
+
+Test(path_report, what_sends_no_spans_may_have_worked) {
+    static const struct build_span spans[] = {
+        {.trace = TRACE, .id = "a", .start = T, .end = T + 100 * MS, .service = "shop", .operation = "buy"},
+        {.trace = TRACE,
+         .id = "b",
+         .parent = "a",
+         .start = T + 10 * MS,
+         .end = T + 90 * MS,
+         .service = "shop",
+         .operation = "SELECT",
+         .kind = CLEW_CLIENT,
+         .attributes = {{"peer.service", "stock"}}},
+    };
+    expect_report(
+        spans, COUNT(spans), &plain,
+        "4bf92f3  shop: buy took 100ms; 80% of it waiting for stock (80.0ms), 20% in its own work (20.0ms).\n"
+        " start    time  share  service       operation\n"
+        "   0ns  10.0ms  10.0%  shop          buy\n"
+        "10.0ms  80.0ms  80.0%  shop → stock  SELECT     there, or on the way\n"
+        "90.0ms  10.0ms  10.0%  shop          buy\n");
+}
+
+/* ---- what ran beside ---- */
+
+static void expect_beside(uint64_t begin, uint64_t end, const char *expected) {
+    const struct build_span spans[] = {
+        {.trace = TRACE, .id = "a", .start = T, .end = T + 110 * MS, .service = "shop", .operation = "buy"},
+        {.trace = TRACE,
+         .id = "b",
+         .parent = "a",
+         .start = T + 10 * MS,
+         .end = T + 100 * MS,
+         .service = "shop",
+         .operation = "pay"},
+        {.trace = TRACE,
+         .id = "c",
+         .parent = "a",
+         .start = T + begin * MS,
+         .end = T + end * MS,
+         .service = "mail",
+         .operation = "send"},
+    };
+    struct subject subject = subject_of(spans, COUNT(spans));
+    struct clew__writer out = clew__buffer_plain();
+    cr_assert(clew__report_beside(&out, &plain, subject.built.trace, subject.path, NULL));
+    subject_free(&subject);
+    expect_written(&out, expected);
+    CLEW_NO_LEAKS();
+}
+
+Test(path_report, says_that_the_largest_part_would_save_little) {
+    expect_beside(10, 95,
+                  "Without shop: pay it would still take 105ms: mail: send took 85.0ms at the same time.\n");
+}
+
+Test(path_report, is_silent_where_the_largest_part_would_save_most) {
+    expect_beside(10, 40, ""); /* short beside it */
+    expect_beside(0, 10, "");  /* before it */
 }
