@@ -52,16 +52,18 @@ static void put_place(struct clew__table *table, struct clew__palette *palette, 
     clew__table_name(table, NULL, operation);
 }
 
+/* A shift, and the interval that it is in with a confidence of 99 %. */
 static void put_shift(struct clew__table *table, const clew_estimate *shift) {
-    char text[3 * CLEW__NUMBER_SIZE + 8] = "", value[CLEW__NUMBER_SIZE], low[CLEW__NUMBER_SIZE],
-                                      high[CLEW__NUMBER_SIZE];
+    char value[CLEW__NUMBER_SIZE] = "", low[CLEW__NUMBER_SIZE], high[CLEW__NUMBER_SIZE];
+    char between[2 * CLEW__NUMBER_SIZE + 8] = "";
     if (!isnan(shift->value)) {
         clew__change_text((int64_t)shift->value, value);
         clew__change_text((int64_t)shift->low, low);
         clew__change_text((int64_t)shift->high, high);
-        snprintf(text, sizeof text, "%s (%s to %s)", value, low, high);
+        snprintf(between, sizeof between, "%s to %s", low, high);
     }
-    clew__table_put(table, !isnan(shift->value) && shift->value > 0 ? CLEW__RED : NULL, text);
+    clew__table_put(table, !isnan(shift->value) && shift->value > 0 ? CLEW__RED : NULL, value);
+    clew__table_put(table, CLEW__DIM, between);
 }
 
 /* ---- rows ---- */
@@ -78,6 +80,7 @@ static void rows_table(struct clew__writer *out, const struct clew__style *style
         {.title = "p95", .is_right = true, .is_minor = true},
         {.title = "now", .is_right = true, .is_minor = true},
         {.title = "shift", .is_right = true},
+        {.title = "99% interval", .is_right = true, .is_minor = true},
         {.title = "errors", .is_right = true},
         {.title = "now", .is_right = true},
     };
