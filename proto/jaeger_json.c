@@ -28,6 +28,7 @@ struct trace {
 struct span {
     struct clew__json_id trace_id, span_id, parent_id;
     struct clew__json_traits traits;
+    struct clew__jaeger_errors errors;
     struct clew__json_string process_name; /* with its quotes */
     struct clew__json_string process;      /* a text */
     size_t references;                     /* where they stand; 0: nowhere */
@@ -52,6 +53,8 @@ static bool read_tags(struct trace *trace, struct span *span) {
     while (clew__json_next_element(in, &first)) {
         if (!clew__jaeger_take_tag(in, &tag))
             return false;
+        if (clew__jaeger_go_to_value(in, &tag))
+            clew__jaeger_look_at_tag(in, &tag.key, &span->errors);
         if (clew__jaeger_go_to_value(in, &tag) && clew__json_take_trait(in, &tag.key, &span->traits))
             in->at = tag.end;
         else if (in->reason || !clew__jaeger_write_tag(in, trace->scratch, CLEW__SPAN_ATTRIBUTES, &tag))
@@ -213,7 +216,7 @@ static bool read_member(struct trace *trace, struct span *span, const struct cle
     if (clew__json_string_is(name, "tags"))
         return read_tags(trace, span);
     if (clew__json_string_is(name, "logs"))
-        return clew__jaeger_read_logs(in, trace->scratch);
+        return clew__jaeger_read_logs(in, trace->scratch, &span->errors);
     if (clew__json_string_is(name, "processID") && clew__json_peek(in) == '"')
         return take_raw(in, &span->process_name);
     if (clew__json_string_is(name, "process") && clew__json_peek(in) == '{')
@@ -246,6 +249,7 @@ static bool write_rest_of_span(struct trace *trace, struct span *span) {
         clew__write_bytes(out, CLEW__SPAN_PARENT_SPAN_ID, parent.bytes, 8);
     clew__write_fixed64(out, CLEW__SPAN_START, (uint64_t)span->start);
     clew__write_fixed64(out, CLEW__SPAN_END, clew__json_end_time(span->start, span->duration));
+    span->traits.error |= clew__jaeger_has_failed(&span->errors, &span->traits);
     clew__json_write_traits(out, &span->traits);
     clew__json_write_id_texts(out, &span->trace_id, &span->span_id);
     if (span->sampled)

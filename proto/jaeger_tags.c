@@ -62,32 +62,57 @@ bool clew__jaeger_open_list(struct clew__json_text *in) {
 
 /* ---- logs ---- */
 
-/* The fields of a log; the one that names it into `event`. */
-static bool read_fields(struct clew__json_text *in, struct clew__writer *out,
-                        struct clew__json_string *event) {
+/* The fields of a log but for the one that names it; of an exception by other names. */
+static bool write_fields(struct clew__json_text *in, struct clew__writer *out, struct clew__jaeger_log *log,
+                         bool is_exception) {
     bool first = true;
     struct clew__jaeger_tag tag;
-    if (clew__json_take_null(in))
-        return true;
     if (!clew__jaeger_open_list(in))
         return false;
     while (clew__json_next_element(in, &first)) {
+        bool names_log = false;
         if (!clew__jaeger_take_tag(in, &tag))
             return false;
-        if (clew__json_string_is(&tag.key, "event") && clew__jaeger_go_to_value(in, &tag) &&
-            clew__json_peek(in) == '"') {
-            if (!clew__json_take_string(in, event))
-                return false;
+        if (clew__jaeger_go_to_value(in, &tag)) {
+            names_log = clew__json_string_is(&tag.key, "event") && clew__json_peek(in) == '"';
+            clew__jaeger_look_at_field(in, &tag.key, log);
             in->at = tag.end;
-        } else if (!clew__jaeger_write_tag(in, out, CLEW__EVENT_ATTRIBUTES, &tag)) {
-            return false;
         }
+        if (is_exception)
+            clew__jaeger_rename_field(log, &tag.key);
+        if (!names_log && !clew__jaeger_write_tag(in, out, CLEW__EVENT_ATTRIBUTES, &tag))
+            return false;
     }
     return !in->reason;
 }
 
-static bool read_log(struct clew__json_text *in, struct clew__writer *out) {
-    struct clew__json_string name, event = {0};
+static bool read_fields(struct clew__json_text *in, struct clew__writer *out, struct clew__jaeger_log *log) {
+    size_t start = in->at, before = out->size;
+    if (clew__json_take_null(in))
+        return true;
+    if (!write_fields(in, out, log, false))
+        return false;
+    if (!clew__jaeger_is_exception(log) || out->failed)
+        return true;
+    in->at = start; /* any field may have told, also the last */
+    out->size = before;
+    return write_fields(in, out, log, true);
+}
+
+static void write_event_name(struct clew__writer *out, const struct clew__jaeger_log *log) {
+    static const char exception[] = "exception";
+    if (clew__jaeger_is_exception(log))
+        clew__write_bytes(out, CLEW__EVENT_NAME, exception, sizeof exception - 1);
+    else if (log->event.size > 0)
+        clew__json_write_string(out, CLEW__EVENT_NAME, &log->event);
+    else
+        clew__write_bytes(out, CLEW__EVENT_NAME, "log", 3);
+}
+
+static bool read_log(struct clew__json_text *in, struct clew__writer *out,
+                     struct clew__jaeger_errors *errors) {
+    struct clew__jaeger_log log = {.is_error = false};
+    struct clew__json_string name;
     int64_t time = 0;
     bool first = true, good = true;
     size_t begun = clew__write_begin(out, CLEW__SPAN_EVENTS), start = in->at;
@@ -97,7 +122,7 @@ static bool read_log(struct clew__json_text *in, struct clew__writer *out) {
         if (clew__json_string_is(&name, "timestamp"))
             good = clew__json_take_null(in) || clew__json_take_micros(in, &time);
         else if (clew__json_string_is(&name, "fields"))
-            good = read_fields(in, out, &event);
+            good = read_fields(in, out, &log);
         else
             good = clew__json_skip_value(in);
     }
@@ -106,21 +131,20 @@ static bool read_log(struct clew__json_text *in, struct clew__writer *out) {
     if (time < 0)
         return clew__json_fail(in, start, "a time out of range");
     clew__write_fixed64(out, CLEW__EVENT_TIME, (uint64_t)time);
-    if (event.size > 0)
-        clew__json_write_string(out, CLEW__EVENT_NAME, &event);
-    else
-        clew__write_bytes(out, CLEW__EVENT_NAME, "log", 3);
+    write_event_name(out, &log);
     clew__write_end(out, begun);
+    errors->logged |= log.is_error;
     return true;
 }
 
-bool clew__jaeger_read_logs(struct clew__json_text *in, struct clew__writer *out) {
+bool clew__jaeger_read_logs(struct clew__json_text *in, struct clew__writer *out,
+                            struct clew__jaeger_errors *errors) {
     bool first = true;
     if (clew__json_take_null(in))
         return true;
     if (!clew__jaeger_open_list(in))
         return false;
-    while (clew__json_next_element(in, &first) && read_log(in, out)) {
+    while (clew__json_next_element(in, &first) && read_log(in, out, errors)) {
     }
     return !in->reason;
 }

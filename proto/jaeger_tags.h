@@ -5,7 +5,7 @@
 #ifndef CLEW_PROTO_JAEGER_TAGS_H
 #define CLEW_PROTO_JAEGER_TAGS_H
 
-#include "proto/json_span.h"
+#include "proto/jaeger_errors.h"
 
 /* Where a tag's parts stand. */
 struct clew__jaeger_tag {
@@ -25,8 +25,9 @@ bool clew__jaeger_write_tag(struct clew__json_text *in, struct clew__writer *wri
 /* Takes the bracket with which a list begins. */
 bool clew__jaeger_open_list(struct clew__json_text *in);
 
-/* The list `logs` as events of a span. */
-bool clew__jaeger_read_logs(struct clew__json_text *in, struct clew__writer *out);
+/* The list `logs` as events of a span, and what they say of errors. */
+bool clew__jaeger_read_logs(struct clew__json_text *in, struct clew__writer *out,
+                            struct clew__jaeger_errors *errors);
 /* A process as the content of a Resource. */
 bool clew__jaeger_read_process(struct clew__json_text *in, struct clew__writer *out);
 

@@ -289,13 +289,17 @@ static bool take_error(struct clew__json_text *in, struct clew__json_traits *tra
         return traits->error = true;
     if (c == '-' || (c >= '1' && c <= '9'))
         traits->error = true;
+    if (c == 'f' || c == '0')
+        traits->no_error = true;
     if (c != '"' || !clew__json_take_string(in, &string))
         return false;
     if (clew__json_string_is(&string, "true") || string.size == 0)
         return traits->error = true;
     in->at = start;
-    if (clew__json_string_is(&string, "false"))
+    if (clew__json_string_is(&string, "false")) {
+        traits->no_error = true;
         return false;
+    }
     traits->error = true;
     traits->error_text = string;
     return false;

@@ -65,6 +65,7 @@ struct clew__json_traits {
     uint32_t kind;                        /* of OTLP; 0: none */
     uint32_t status_code;                 /* of otel.status_code; 0: unset */
     bool error;                           /* there is an `error` that does not deny it */
+    bool no_error;                        /* there is one that denies it */
     struct clew__json_string error_text;  /* when it says more than true */
     struct clew__json_string description; /* otel.status_description */
     struct clew__json_string trace_state; /* w3c.tracestate */

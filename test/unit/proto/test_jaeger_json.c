@@ -17,6 +17,8 @@ static size_t read_trace(struct clew__writer *writer, struct clew__writer *scrat
 #define ONE(members) TRACE(SPAN("," members))
 #define TAG(key, type, value) "{\"key\":\"" key "\",\"type\":\"" type "\",\"value\":" value "}"
 #define TAGGED(tags) ONE("\"tags\":[" tags "]")
+#define LOG(fields) "\"logs\":[{\"timestamp\":5,\"fields\":[" fields "]}]"
+#define LOGGED(fields) ONE(LOG(fields))
 #define REFERENCES(references) ONE("\"references\":[" references "]")
 #define REFERENCE(type, trace, span)                                                                         \
     "{\"refType\":\"" type "\",\"traceID\":\"" trace "\",\"spanID\":\"" span "\"}"
@@ -256,6 +258,101 @@ Test(jaeger_json, logs_become_events) {
                                                                                    "\"intValue\":\"2\"") "]}",
         "{\"timeUnixNano\":\"6000\",\"name\":\"log\",\"attributes\":[" ATTRIBUTE("event",
                                                                                  "\"intValue\":\"7\"") "]}");
+    CLEW_NO_LEAKS();
+}
+
+Test(jaeger_json, log_that_tells_of_an_error_fails_the_span) {
+    HAS(LOGGED(TAG("event", "string", "\"error\"")), "\"status\":{\"code\":2}", "\"name\":\"exception\"",
+        "!\"key\":\"event\"");
+    HAS(LOGGED(TAG("error.object", "string", "\"IOException: gone\"")), "\"status\":{\"code\":2}",
+        ATTRIBUTE("exception.message", "\"stringValue\":\"IOException: gone\""));
+    HAS(LOGGED(TAG("error", "string", "\"timeout\"")), "\"status\":{\"code\":2}",
+        ATTRIBUTE("exception.message", "\"stringValue\":\"timeout\""));
+    HAS("{\"traceID\":\"a1\",\"spanID\":\"b2\"," LOG(TAG("event", "string", "\"error\"")) ",\"tags\":[" TAG(
+            "n", "int64", "1") "]}",
+        "\"status\":{\"code\":2}");
+    CLEW_NO_LEAKS();
+}
+
+Test(jaeger_json, log_of_something_else_fails_no_span) {
+    HAS(LOGGED(TAG("event", "string", "\"errors\"")), "!status", "\"name\":\"errors\"");
+    HAS(LOGGED(TAG("event", "string", "\"\"") "," TAG("message", "string", "\"error\"")), "!status",
+        "\"name\":\"log\"", ATTRIBUTE("message", "\"stringValue\":\"error\""), "!\"key\":\"event\"");
+    HAS(LOGGED(TAG("error.object", "string", "\"\"")), "!status");
+    HAS(LOGGED(TAG("error.object", "string", "null")), "!status");
+    HAS(LOGGED(TAG("error", "string", "\"false\"")), "!status");
+    HAS(LOGGED(TAG("error", "bool", "true")), "!status");
+    HAS(LOGGED(TAG("error.kind", "string", "\"IOException\"")), "!status", "!exception");
+    CLEW_NO_LEAKS();
+}
+
+Test(jaeger_json, log_of_an_error_becomes_an_exception) {
+    HAS(LOGGED(
+            TAG("message", "string", "\"gone\"") "," TAG("error.kind", "string", "\"IOException\"") "," TAG(
+                "error.object", "string",
+                "\"an object\"") "," TAG("stack", "string",
+                                         "\"at f\"") "," TAG("n", "int64", "7") "," TAG("event", "string",
+                                                                                        "\"error\"")),
+        "\"events\":[{\"timeUnixNano\":\"5000\",\"name\":\"exception\",\"attributes\":[" ATTRIBUTE(
+            "exception.message",
+            "\"stringValue\":\"gone\"") "," ATTRIBUTE("exception.type",
+                                                      "\"stringValue\":\"IOException\"") "," ATTRIBUTE("error"
+                                                                                                       ".obje"
+                                                                                                       "ct",
+                                                                                                       "\"str"
+                                                                                                       "ingVa"
+                                                                                                       "lue\""
+                                                                                                       ":\"an"
+                                                                                                       " obje"
+                                                                                                       "ct\"") "," ATTRIBUTE("exception.stacktrace",
+                                                                                                                             "\"stringValue\":\"at f\"") "," ATTRIBUTE("n",
+                                                                                                                                                                       "\"intValue\":\"7\"") "]}]");
+    CLEW_NO_LEAKS();
+}
+
+Test(jaeger_json, log_of_an_error_that_is_named_otherwise_stays_as_it_is) {
+    HAS(LOGGED(TAG("event", "string", "\"retry\"") "," TAG("error", "string", "\"timeout\"")),
+        "\"status\":{\"code\":2}", "\"name\":\"retry\"", ATTRIBUTE("error", "\"stringValue\":\"timeout\""),
+        "!exception");
+    CLEW_NO_LEAKS();
+}
+
+#define GRPC(name, value, kind)                                                                              \
+    TAGGED(TAG(name, "string", value) "," TAG("span.kind", "string", "\"" kind "\""))
+
+Test(jaeger_json, status_of_grpc_fails_clients_unless_it_is_ok) {
+    HAS(TAGGED(TAG("grpc.status", "string", "\"NOT_FOUND\"")), "\"status\":{\"code\":2}",
+        ATTRIBUTE("grpc.status", "\"stringValue\":\"NOT_FOUND\""));
+    HAS(GRPC("grpc.status_code", "5", "client"), "\"status\":{\"code\":2}");
+    HAS(GRPC("rpc.grpc.status_code", "\"1\"", "client"), "\"status\":{\"code\":2}");
+    HAS(GRPC("grpc.status_code", "\"NotFound\"", "client"), "\"status\":{\"code\":2}");
+    HAS(GRPC("grpc.status_code", "99", "client"), "\"status\":{\"code\":2}");
+    HAS(GRPC("grpc.status", "\"OK\"", "client"), "!\"status\":");
+    HAS(GRPC("grpc.status", "\"Ok\"", "client"), "!\"status\":");
+    HAS(GRPC("rpc.grpc.status_code", "0", "client"), "!\"status\":");
+    HAS(GRPC("grpc.status_code", "-1", "client"), "!\"status\":");
+    HAS(GRPC("grpc.status_code", "\"a name that is longer than any of gRPC\"", "client"), "!\"status\":");
+    HAS(GRPC("grpc.statuses", "5", "client"), "!\"status\":");
+    CLEW_NO_LEAKS();
+}
+
+Test(jaeger_json, status_of_grpc_fails_servers_that_are_to_blame) {
+    HAS(GRPC("grpc.status", "\"UNAVAILABLE\"", "server"), "\"status\":{\"code\":2}");
+    HAS(GRPC("rpc.grpc.status_code", "2", "server"), "\"status\":{\"code\":2}");
+    HAS(GRPC("grpc.status", "\"NOT_FOUND\"", "server"), "!\"status\":");
+    HAS(GRPC("rpc.grpc.status_code", "99", "server"), "!\"status\":");
+    HAS(GRPC("rpc.grpc.status_code", "258", "server"), "!\"status\":");
+    CLEW_NO_LEAKS();
+}
+
+#define FAILING LOG(TAG("event", "string", "\"error\"")) ",\"tags\":[" TAG("grpc.status", "int64", "14") ","
+
+Test(jaeger_json, what_denies_an_error_goes_before_logs_and_grpc) {
+    HAS(ONE(FAILING TAG("error", "bool", "false") "]"), "!\"status\":");
+    HAS(ONE(FAILING TAG("error", "string", "\"false\"") "]"), "!\"status\":");
+    HAS(ONE(FAILING TAG("error", "int64", "0") "]"), "!\"status\":");
+    HAS(ONE(FAILING TAG("otel.status_code", "string", "\"OK\"") "]"), "\"status\":{\"code\":1}");
+    HAS(ONE(FAILING TAG("n", "int64", "0") "]"), "\"status\":{\"code\":2}");
     CLEW_NO_LEAKS();
 }
 
