@@ -1,7 +1,8 @@
 /* Bottlenecks: patterns that cost requests time and that somebody can do something about, with what it would
  * save.
  *
- * Careful: what happens seldom or costs little is left unsaid, so that healthy traces give no finding. */
+ * Careful: what happens seldom or costs little is left unsaid, so that healthy traces give no finding. Each
+ * trace counts once, whatever it stands for after sampling: shares are of what was kept. */
 #ifndef CLEW_ANALYSIS_BOTTLENECKS_H
 #define CLEW_ANALYSIS_BOTTLENECKS_H
 

@@ -11,7 +11,8 @@ typedef enum clew_diff_status {
     CLEW_DIFF_SAME = 0, /**< in both, in the same place */
     CLEW_DIFF_ADDED,    /**< in the second alone */
     CLEW_DIFF_REMOVED,  /**< in the first alone */
-    CLEW_DIFF_MOVED,    /**< in both, but in another order among its siblings or below another parent */
+    CLEW_DIFF_MOVED,    /**< in both, but in another order among its siblings (of which there are no more than
+                           1000) or below another parent */
 } clew_diff_status;
 
 /** "same", "added", "removed", "moved"; static. */
@@ -65,7 +66,7 @@ typedef struct clew_diff {
  * are measured by the request. The result keeps nothing of the two. NULL when memory runs out. */
 CLEW_API CLEW_NODISCARD clew_diff *clew_diff_new(const clew_profile_view *before,
                                                  const clew_profile_view *after);
-/** What changed from one trace to another. */
+/** What changed from one trace to another. NULL, too, when a path is not of its trace. */
 CLEW_API CLEW_NODISCARD clew_diff *clew_diff_traces(const clew_trace *before,
                                                     const clew_critical_path *path_before,
                                                     const clew_trace *after,

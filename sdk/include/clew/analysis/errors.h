@@ -2,7 +2,9 @@
  *
  * A span has failed when its status is ERROR, or unset with an HTTP status of 500 and above (of a client, and
  * of what has no kind and may be one: 400 and above). Children whose parents do not wait for them
- * (asynchronous ones) pass no error on. */
+ * (asynchronous ones) pass no error on.
+ *
+ * Over many traces each counts once, whatever it stands for after sampling: counts are of what was kept. */
 #ifndef CLEW_ANALYSIS_ERRORS_H
 #define CLEW_ANALYSIS_ERRORS_H
 

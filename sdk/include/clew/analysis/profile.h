@@ -4,7 +4,11 @@
  * Roots (the paths of a clew_critical_path) are the requests. For each operation of a root and each bucket of
  * latency (two to a doubling) there is one tree, so that no trace needs to be kept. Sums are whole
  * nanoseconds, exact up to 584 years, where they stay. Which order traces come in never matters, as long as
- * no limit is reached. One thread at a time; what takes it const may run on several at once. */
+ * no limit is reached. One thread at a time; what takes it const may run on several at once.
+ *
+ * Each trace counts once, whatever it stands for after sampling (`weight` of a clew_trace_span): so sums stay
+ * whole and exact. Where one threshold was for all traces, shares, means and percentiles are those of all
+ * requests; where slow or failed ones were kept more often, they are those of what was kept. */
 #ifndef CLEW_ANALYSIS_PROFILE_H
 #define CLEW_ANALYSIS_PROFILE_H
 
