@@ -111,6 +111,34 @@ static void add_frame_sums(struct merging *merging) {
     }
 }
 
+static void cap(uint64_t *value, uint64_t most) {
+    if (*value > most)
+        *value = most;
+}
+
+/* What came together in `(other)` may have been in the same requests: it is in no more than what is above. */
+static void cap_others(clew_profile *profile) {
+    for (uint32_t i = 0; i < profile->sums.count; i++) {
+        struct clew__sum *sum = clew__sum_at(profile, i);
+        uint32_t parent = clew__context_at(profile, sum->context)->parent;
+        const struct clew__sum key = {.context = parent, .bucket = sum->bucket};
+        if (parent == CLEW__TABLE_NONE || !clew__is_other(profile, sum->context))
+            continue;
+        uint32_t above = clew__table_find(&profile->sums, &key);
+        cap(&sum->roots, clew__sum_at(profile, above)->roots);
+        cap(&sum->on_path, clew__sum_at(profile, above)->on_path);
+    }
+    for (uint32_t i = 0; i < profile->frame_sums.count; i++) {
+        struct clew__frame_sum *sum = clew__frame_sum_at(profile, i);
+        const struct clew__sum key = {.context = sum->root, .bucket = sum->bucket};
+        if (clew__frame_at(profile, sum->frame)->kind != CLEW_FRAME_OTHER)
+            continue;
+        uint32_t root = clew__table_find(&profile->sums, &key);
+        cap(&sum->roots, clew__sum_at(profile, root)->roots);
+        cap(&sum->on_path, clew__sum_at(profile, root)->roots);
+    }
+}
+
 int clew_profile_merge(clew_profile *into, const clew_profile *from) {
     struct merging merging = {.into = into, .from = from};
     struct clew__arena arena = {NULL, 0, 0};
@@ -123,6 +151,7 @@ int clew_profile_merge(clew_profile *into, const clew_profile *from) {
         for (uint32_t i = 0; i < from->sums.count; i++)
             add_sum(&merging, i);
         add_frame_sums(&merging);
+        cap_others(into);
         clew__saturated_add(&into->traces, from->traces);
         clew__saturated_add(&into->roots, from->roots);
         clew__saturated_add(&into->dropped, from->dropped);

@@ -282,6 +282,43 @@ Test(baseline, compares_new_shapes_with_those_that_are_gone) {
 }
 
 /* What takes as long as ever, but in more requests: a request without it has none of it. */
+static clew_comparison *compare_traffic(const struct traffic *first, const struct traffic *second,
+                                        uint32_t count) {
+    clew_baseline *before = simulate(1, count, first), *after = simulate(2, count, second);
+    clew_comparison *comparison = compare(before, after);
+    clew_baseline_free(before);
+    clew_baseline_free(after);
+    return comparison;
+}
+
+/* More than half of the requests ask nobody, so that the median of all differences is nothing. */
+Test(baseline, judges_what_few_requests_have_by_its_mean) {
+    struct traffic first = usual, second = usual;
+    first.cached = second.cached = 0.58;
+    second.database = 3;
+    clew_comparison *comparison = compare_traffic(&first, &second, 500);
+    cr_expect_eq(verdict_on(comparison, CLEW_COMPARISON_NODE, "SELECT"), CLEW_VERDICT_REGRESSION);
+    clew_comparison_free(comparison);
+}
+
+Test(baseline, leaves_small_changes_of_calls_and_errors_unsaid) {
+    struct traffic first = usual, second = usual;
+    first.selects = 8;
+    second.selects = 9;
+    second.failing = 0.003;
+    clew_comparison_options every = {.struct_size = sizeof every, .least_error_share = -1, .has_all = false};
+    every.least_call_share = -1;
+    clew_baseline *before = simulate(1, 5000, &first), *after = simulate(2, 5000, &second);
+    clew_comparison *comparison = compare(before, after), *all = clew_comparison_new(before, after, &every);
+    uint32_t few = 1u << CLEW_VERDICT_TRAFFIC | 1u << CLEW_VERDICT_ERRORS;
+    cr_expect_eq(comparison->verdicts & few, 0);
+    cr_expect_eq(all->verdicts & few, few, "they are sure, but small");
+    clew_comparison_free(comparison);
+    clew_comparison_free(all);
+    clew_baseline_free(before);
+    clew_baseline_free(after);
+}
+
 Test(baseline, counts_requests_without_something_as_none_of_it) {
     struct traffic warm = usual, cold = usual;
     warm.cached = 0.7;
@@ -601,6 +638,60 @@ Test(baseline, comes_back_from_its_bytes) {
     CLEW_NO_LEAKS();
 }
 
+static int decode_again(const clew_baseline *baseline) {
+    clew_baseline *again = NULL;
+    struct bytes bytes = encode(baseline);
+    int result = clew_baseline_decode(bytes.data, bytes.size, &again);
+    clew_memory_release(bytes.data);
+    clew_baseline_free(again);
+    return result;
+}
+
+static struct clew__row *row_of_kind(clew_baseline *baseline, clew_comparison_kind kind, uint32_t depth,
+                                     uint32_t *at) {
+    for (*at = 0; *at < baseline->rows.count; ++*at) {
+        struct clew__row *row = clew__row_at(baseline, *at);
+        if (row->key.kind == (uint32_t)kind && row->depth == depth)
+            return row;
+    }
+    cr_assert_fail("no such row");
+    return NULL;
+}
+
+Test(baseline, refuses_values_that_count_more_than_once) {
+    clew_baseline *baseline = simulate(1, 20, &usual);
+    uint32_t at;
+    struct clew__sketch *values = &row_of_kind(baseline, CLEW_COMPARISON_NODE, 0, &at)->values;
+    cr_assert_eq(decode_again(baseline), CLEW_OK);
+    clew__sketch_fini(values);
+    cr_assert_eq(clew_sketch_add_weighted(values, 1000, 2 * CLEW_SKETCH_WEIGHT_ONE), CLEW_OK);
+    cr_expect_eq(decode_again(baseline), CLEW_EFORMAT);
+    clew_baseline_free(baseline);
+    CLEW_NO_LEAKS();
+}
+
+Test(baseline, refuses_a_context_below_that_of_another_request) {
+    static const struct build_span spans[] = {
+        {.id = "1", .start = 100, .end = 200, .service = "a", .operation = "other"},
+    };
+    clew_baseline *baseline = simulate(1, 1, &usual);
+    struct analysed analysed = analyse(spans, 1);
+    uint32_t at;
+    cr_assert_eq(clew_baseline_add(baseline, analysed.built.trace, analysed.path), CLEW_OK);
+    cr_assert_eq(decode_again(baseline), CLEW_OK);
+    struct clew__row *deep = row_of_kind(baseline, CLEW_COMPARISON_CONTEXT, 1, &at);
+    for (uint32_t root = baseline->rows.count; root-- > 0;) {
+        if (clew__row_at(baseline, root)->key.kind == CLEW_COMPARISON_ROOT && root != deep->key.root) {
+            deep->key.root = root;
+            break;
+        }
+    }
+    cr_expect_eq(decode_again(baseline), CLEW_EFORMAT);
+    analysed_free(&analysed);
+    clew_baseline_free(baseline);
+    CLEW_NO_LEAKS();
+}
+
 Test(baseline, refuses_bytes_that_are_cut_or_contradict_themselves) {
     clew_baseline *baseline = simulate(1, 20, &usual), *again;
     struct bytes bytes = encode(baseline);
@@ -714,6 +805,8 @@ Test(baseline, keeps_no_more_times_than_its_limits_allow) {
     cr_expect_eq(clew_baseline_get_stats(other).requests, 8000);
     clew_comparison *comparison = compare(baseline, other);
     check_explanations(comparison);
+    cr_assert_eq(comparison->explanation_count, 1);
+    cr_expect_eq(comparison->explanations[0].shapes_common, 0, "all beyond the limit are no one shape");
     clew_comparison_free(comparison);
     clew_baseline_free(baseline);
     clew_baseline_free(other);

@@ -262,12 +262,15 @@ Test(bottlenecks, see_an_operation_that_often_begins_late) {
     CLEW_NO_LEAKS();
 }
 
-enum { COLD_FIRST, COLD_SECOND, COLD_MILD };
+enum { COLD_FIRST, COLD_SECOND, COLD_MILD, COLD_CHEAP };
 
 static void make_cold(clew_bottlenecks *bottlenecks, int variant) {
     for (uint64_t i = 40; i-- > 0;) {
         bool is_slow = i == (variant == COLD_SECOND ? 1 : 0);
-        make_request(bottlenecks, i, 0, is_slow ? (variant == COLD_MILD ? 30 : 200) : 5);
+        if (variant == COLD_CHEAP)
+            make_request(bottlenecks, i, 0, is_slow ? 9 : 0.5);
+        else
+            make_request(bottlenecks, i, 0, is_slow ? (variant == COLD_MILD ? 30 : 200) : 5);
     }
 }
 
@@ -282,6 +285,7 @@ Test(bottlenecks, see_that_the_first_call_is_slow_in_whatever_order_traces_come)
     clew_bottlenecks_view_free(view);
     expect_silence(make_cold, COLD_SECOND);
     expect_silence(make_cold, COLD_MILD);
+    expect_silence(make_cold, COLD_CHEAP);
     CLEW_NO_LEAKS();
 }
 
@@ -315,13 +319,17 @@ Test(bottlenecks, see_an_operation_of_two_speeds) {
     CLEW_NO_LEAKS();
 }
 
-enum { TAIL_LONG, TAIL_FEW, TAIL_USUAL };
+enum { TAIL_LONG, TAIL_FEW, TAIL_USUAL, TAIL_MILD };
 
 static void make_tail(clew_bottlenecks *bottlenecks, int variant) {
     for (uint64_t i = 0; i < (variant == TAIL_FEW ? 90 : 200); i++) {
         double call = 5 + (double)(i % 10) / 10;
         if (i % 50 == 7)
             call = variant == TAIL_USUAL ? 20 : 300;
+        if (variant == TAIL_MILD && i % 25 == 7) /* costs enough, but is not ten times the median */
+            call = 45;
+        else if (variant == TAIL_MILD)
+            call = 5;
         make_request(bottlenecks, i, 0, call);
     }
 }
@@ -338,6 +346,7 @@ Test(bottlenecks, see_a_long_tail) {
     clew_bottlenecks_view_free(view);
     expect_silence(make_tail, TAIL_FEW);
     expect_silence(make_tail, TAIL_USUAL);
+    expect_silence(make_tail, TAIL_MILD);
     CLEW_NO_LEAKS();
 }
 

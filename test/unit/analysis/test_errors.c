@@ -62,6 +62,21 @@ Test(errors, have_the_first_of_several_origins_for_their_cause) {
     CLEW_NO_LEAKS();
 }
 
+Test(errors, that_end_at_once_began_in_the_deepest) {
+    static const struct build_span spans[] = {
+        {.id = "1", .start = 0, .end = 100, FAILED},
+        {.id = "2", .parent = "1", .start = 10, .end = 60, FAILED},
+        {.id = "3", .parent = "1", .start = 20, .end = 80},
+        {.id = "4", .parent = "1", .start = 20, .end = 60, FAILED},
+        {.id = "5", .parent = "4", .start = 30, .end = 60, FAILED},
+    };
+    struct analysed analysed = analyse(spans, COUNT(spans));
+    clew_trace_errors *errors = errors_of(&analysed);
+    cr_expect_eq(error_of(&analysed, errors, "1")->origin, build_find(analysed.built.trace, "5"));
+    clew_trace_errors_free(errors);
+    analysed_free(&analysed);
+}
+
 Test(errors, of_children_that_nobody_waits_for_are_not_passed_on) {
     static const struct build_span spans[] = {
         {.id = "1", .start = 0, .end = 100, .service = "a", .kind = CLEW_PRODUCER},

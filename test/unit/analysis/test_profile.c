@@ -425,7 +425,7 @@ Test(profile, beyond_the_limit_is_other_below_the_same_parent_and_exact) {
 static const char *const numbered[] = {"op 0", "op 1", "op 2", "op 3", "op 4", "op 5", "op 6", "op 7",
                                        "op 8", "op 9", "op a", "op b", "op c", "op d", "op e", "op f"};
 
-/* A request of so long with one call, whose operation is never the same. */
+/* A request of so long with a call and one below it, whose operation is never the same. */
 static void add_pair(clew_profile *profile, uint64_t duration, const char *operation) {
     const struct build_span spans[] = {
         {.id = "1", .start = 1000, .end = 1000 + duration, .service = "a", .operation = "root"},
@@ -433,6 +433,12 @@ static void add_pair(clew_profile *profile, uint64_t duration, const char *opera
          .parent = "1",
          .start = 1000,
          .end = 1000 + duration / 2,
+         .service = "b",
+         .operation = operation},
+        {.id = "3",
+         .parent = "2",
+         .start = 1000,
+         .end = 1000 + duration / 4,
          .service = "b",
          .operation = operation},
     };
@@ -465,6 +471,12 @@ Test(profile, counts_what_becomes_other_in_merging) {
     }
     cr_assert_eq(clew_profile_merge(merged, parts[0]), 0);
     cr_assert_eq(clew_profile_merge(merged, parts[1]), 0);
+    clew_profile_view *view = clew_profile_view_new(merged, NULL);
+    for (uint32_t i = 0; i < view->node_count; i++)
+        cr_expect_leq(view->nodes[i].roots, view->nodes[0].roots, "a request is counted once");
+    for (uint32_t i = 0; i < view->frame_count; i++)
+        cr_expect_leq(view->frames[i].roots, view->nodes[0].roots, "a request is counted once");
+    clew_profile_view_free(view);
     cr_expect_gt(clew_profile_get_stats(added).overflow, 0);
     cr_expect_eq(clew_profile_get_stats(merged).overflow, clew_profile_get_stats(added).overflow);
     clew_profile_free(added);

@@ -46,7 +46,8 @@ CLEW_API void clew_profile_free(clew_profile *profile);
 /** Adds a trace; `path` is its critical path. n log n. CLEW_EINVAL when the path is not of this trace;
  * CLEW_ENOMEM, and nothing is added, when memory runs out. */
 CLEW_API int clew_profile_add(clew_profile *profile, const clew_trace *trace, const clew_critical_path *path);
-/** Adds all that is in `from`. CLEW_ENOMEM, and nothing is added, when memory runs out. */
+/** Adds all that is in `from`. Of `(other)` it may say too many `roots` and `on_path` then, but no more than
+ * of its parent. CLEW_ENOMEM, and nothing is added, when memory runs out. */
 CLEW_API int clew_profile_merge(clew_profile *into, const clew_profile *from);
 
 typedef struct clew_profile_stats {
