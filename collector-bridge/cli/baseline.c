@@ -70,7 +70,9 @@ static void print_saved(struct clew__output *output, const struct clew__options 
         return;
     }
     struct clew__sentence sentence = clew__sentence_begin(&output->style);
-    clew__say(&sentence, "%" PRIu64 " requests of %" PRIu64 " traces are in ", stats.requests, stats.traces);
+    clew__say(&sentence, "%" PRIu64 " request%s of %" PRIu64 " trace%s %s in ", stats.requests,
+              stats.requests == 1 ? "" : "s", stats.traces, stats.traces == 1 ? "" : "s",
+              stats.requests == 1 ? "is" : "are");
     clew__say_name(&sentence, clew__text_of(path));
     clew__say(&sentence, ".");
     clew__sentence_end(&sentence, &output->writer, NULL, 0);
@@ -79,11 +81,18 @@ static void print_saved(struct clew__output *output, const struct clew__options 
 static int save(struct clew__output *output, const struct clew__options *options) {
     int status = CLEW__EXIT_OK;
     const char *path = options->files[1];
-    clew_baseline *baseline = gather(options, options->files + 2, options->file_count - 2, &status);
-    if (baseline && clew__baseline_file_write(path, baseline))
+    clew_baseline *baseline;
+    if (!clew__baseline_file_may_be(path)) /* before long files are read */
+        return CLEW__EXIT_INPUT;
+    baseline = gather(options, options->files + 2, options->file_count - 2, &status);
+    if (baseline && clew_baseline_get_stats(baseline).requests == 0) {
+        fprintf(stderr, "clew: %s: not written, there are no requests\n", path);
+        status = status == CLEW__EXIT_OK ? CLEW__EXIT_NOT_FOUND : status;
+    } else if (baseline && clew__baseline_file_write(path, baseline)) {
         print_saved(output, options, path, baseline);
-    else
+    } else {
         status = CLEW__EXIT_INPUT;
+    }
     clew_baseline_free(baseline);
     return status;
 }

@@ -122,13 +122,23 @@ static bool replace(const char *path, const uint8_t *data, size_t size) {
     return complain(path, strerror(error));
 }
 
-bool clew__baseline_file_write(const char *path, const clew_baseline *baseline) {
+bool clew__baseline_file_may_be(const char *path) {
     struct stat info;
+    if (stat(path, &info) != 0)
+        return true;
+    if (!S_ISREG(info.st_mode))
+        return complain(path, "is there and no file: not overwritten");
+    if (info.st_size > 0 && !clew__baseline_file_is(path))
+        return complain(path, "is there and no baseline: not overwritten");
+    return true;
+}
+
+bool clew__baseline_file_write(const char *path, const clew_baseline *baseline) {
     size_t size = 0;
     uint8_t *data;
     bool done;
-    if (stat(path, &info) == 0 && info.st_size > 0 && !clew__baseline_file_is(path))
-        return complain(path, "is there and no baseline: not overwritten");
+    if (!clew__baseline_file_may_be(path))
+        return false;
     data = clew_baseline_encode(baseline, &size);
     if (!data)
         return complain(path, strerror(ENOMEM));

@@ -248,6 +248,17 @@ static bool wrong(const struct clew__command *command, int *status, const char *
     return false;
 }
 
+/* What a value may be, in words where its name does not say it. */
+static const char *value_of(const struct option *option) {
+    if (option->read == read_eps)
+        return "a part or a time, as 1% or 500us";
+    if (option->read == read_percentile)
+        return "two per cents from 0 to 100, as 95-100";
+    if (option->read == read_limit)
+        return "a whole number";
+    return option->value ? option->value : "";
+}
+
 /* One option; `*at` moves on when its value is the next argument. */
 static bool read_option(const struct clew__command *command, int argc, char **argv, int *at,
                         struct clew__options *options, int *status) {
@@ -272,7 +283,7 @@ static bool read_option(const struct clew__command *command, int argc, char **ar
     if (option->read(options, value))
         return true;
     snprintf(message, sizeof message, "%s: not \"%.100s\" but %s", option->name, value ? value : "",
-             option->value ? option->value : "");
+             value_of(option));
     return wrong(command, status, message, "");
 }
 

@@ -147,7 +147,12 @@ static void note(struct clew__writer *out, const struct clew__style *style, uint
 
 void clew__report_map(struct clew__writer *out, const struct clew__style *style,
                       struct clew__palette *palette, const clew_map_report *map, uint32_t limit) {
-    struct clew__sentence sentence = clew__sentence_begin(style);
+    struct clew__sentence sentence;
+    if (!map->spans) {
+        clew__write_text(out, "No spans.\n");
+        return;
+    }
+    sentence = clew__sentence_begin(style);
     if (!style->colours)
         palette = NULL;
     clew__say(&sentence, "%" PRIu64 " trace%s, %" PRIu64 " span%s, ", map->traces,

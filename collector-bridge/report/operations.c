@@ -108,7 +108,12 @@ static bool operations_table(struct clew__writer *out, const struct clew__style 
 bool clew__report_operations(struct clew__writer *out, const struct clew__style *style,
                              struct clew__palette *palette, const clew_operations_report *operations,
                              uint32_t limit) {
-    struct clew__sentence sentence = clew__sentence_begin(style);
+    struct clew__sentence sentence;
+    if (!operations->total.spans) {
+        clew__write_text(out, "No spans.\n");
+        return true;
+    }
+    sentence = clew__sentence_begin(style);
     if (!style->colours)
         palette = NULL;
     clew__say(&sentence, "%" PRIu64 " trace%s, %" PRIu64 " span%s, ", operations->traces,

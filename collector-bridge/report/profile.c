@@ -101,6 +101,10 @@ static void put_node(struct clew__writer *out, const struct clew__style *style, 
 void clew__report_profile(struct clew__writer *out, const struct clew__style *style,
                           struct clew__palette *palette, const clew_profile_view *view, uint32_t limit) {
     uint32_t left_out = 0;
+    if (!view->roots) {
+        clew__write_text(out, "No requests.\n");
+        return;
+    }
     clew__rows_rest(out, style, clew__report_frames(out, style, palette, view, limit), limit);
     clew__heading(out, style, false, "Calling contexts");
     clew__write_text(out, style->is_markdown ? "```text\n" : "");
