@@ -120,6 +120,12 @@ static void print_traces(struct job *job) {
             clew__write_text(&output->writer, "\n");
         enough = print_entry(job, &job->entries[i], i >= detailed);
     }
+    if (shown > detailed) {
+        struct clew__sentence sentence = clew__sentence_begin(&output->style);
+        clew__write_text(&output->writer, output->style.is_markdown ? "\n" : "");
+        clew__say(&sentence, "`clew critical-path --trace ID` shows one of them in full.");
+        clew__sentence_end(&sentence, &output->writer, CLEW__DIM, 0);
+    }
     if (!enough)
         clew__load_failed(&job->load);
 }
