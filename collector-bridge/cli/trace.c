@@ -29,10 +29,8 @@ struct job {
 static bool take(void *user, const clew_trace *trace, const clew_critical_path *path, bool stays) {
     struct job *job = user;
     (void)stays;
-    if (job->load.options->format == CLEW__FORMAT_JSON) {
-        clew__report_tree_json(&job->output.writer, trace, path);
-        return true;
-    }
+    if (job->load.options->format == CLEW__FORMAT_JSON)
+        return clew__report_tree_json(&job->output.writer, trace, path, &job->load.options->path);
     if (job->follows)
         clew__write_text(&job->output.writer, "\n");
     clew__report_tree(&job->output.writer, &job->output.style, &job->output.palette, trace, path);

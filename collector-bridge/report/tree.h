@@ -13,8 +13,8 @@ void clew__report_tree(struct clew__writer *out, const struct clew__style *style
                        struct clew__palette *palette, const clew_trace *trace,
                        const clew_critical_path *path);
 
-/* One line of JSON. */
-void clew__report_tree_json(struct clew__writer *out, const clew_trace *trace,
-                            const clew_critical_path *path);
+/* One line of JSON. `options` are those of the path. False, and nothing is written, when memory runs out. */
+bool clew__report_tree_json(struct clew__writer *out, const clew_trace *trace, const clew_critical_path *path,
+                            const clew_path_options *options);
 
 #endif

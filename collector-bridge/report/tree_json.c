@@ -4,6 +4,7 @@
 #include "collector-bridge/report/tree.h"
 
 #include <clew/analysis/errors.h>
+#include <clew/extend.h>
 #include <stdio.h>
 
 static void id_json(struct clew__report_json *json, const char *name, const clew_trace *trace,
@@ -46,7 +47,7 @@ static void links_json(struct clew__report_json *json, const clew_trace *trace, 
 }
 
 static void span_json(struct clew__report_json *json, const clew_trace *trace, uint32_t index,
-                      const clew_path_span *on_path) {
+                      const clew_path_span *on_path, const clew_leverage *leverage) {
     static const char *const relations[] = {"root", "blocking", "async"};
     clew_trace_span span;
     clew_trace_span_at(trace, index, &span);
@@ -62,6 +63,9 @@ static void span_json(struct clew__report_json *json, const clew_trace *trace, u
     clew__json_add_uint64(json, "selfNano", on_path->self);
     clew__json_add_uint64(json, "criticalNano", on_path->critical);
     clew__json_add_uint64(json, "criticalSelfNano", on_path->critical_self);
+    clew__json_add_uint64(json, "dragNano", leverage->drag);
+    if (leverage->slack != UINT64_MAX)
+        clew__json_add_uint64(json, "slackNano", leverage->slack);
     clew__json_add_word(json, "relation", relations[on_path->relation]);
     clew__json_add_bool(json, "failed", clew_trace_span_has_failed(&span));
     if (span.error_type.size)
@@ -77,8 +81,21 @@ static void span_json(struct clew__report_json *json, const clew_trace *trace, u
     clew__json_close(json, '}');
 }
 
-void clew__report_tree_json(struct clew__writer *out, const clew_trace *trace,
-                            const clew_critical_path *path) {
+static void confidence_json(struct clew__report_json *json, const clew_path_confidence *confidence) {
+    clew__json_open(json, "confidence", '{');
+    clew__json_add_uint64(json, "totalNano", confidence->total);
+    clew__json_add_uint64(json, "assumedNano", confidence->assumed);
+    clew__json_add_uint64(json, "recordedNano", confidence->recorded);
+    clew__json_add_uint64(json, "missingNano", confidence->missing);
+    clew__json_add_uint64(json, "skewNano", confidence->skew);
+    clew__json_add_uint64(json, "provisionalNano", confidence->provisional);
+    clew__json_add_uint32(json, "nearOverlaps", confidence->near_overlaps);
+    clew__json_add_uint32(json, "unusedWaits", confidence->unused_waits);
+    clew__json_close(json, '}');
+}
+
+static void trace_json(struct clew__writer *out, const clew_trace *trace, const clew_critical_path *path,
+                       const clew_leverage *leverage) {
     struct clew__report_json json = {.out = out};
     char text[CLEW_ID_TEXT_SIZE];
     uint64_t start, end;
@@ -90,10 +107,21 @@ void clew__report_tree_json(struct clew__writer *out, const clew_trace *trace,
     clew__json_add_uint64(&json, "endUnixNano", end);
     clew__json_open(&json, "spans", '[');
     for (uint32_t i = 0; i < path->span_count && !out->failed; i++)
-        span_json(&json, trace, i, &path->spans[i]);
+        span_json(&json, trace, i, &path->spans[i], &leverage[i]);
     clew__json_close(&json, ']');
     clew__json_repairs(&json, trace);
     clew__json_add_uint32(&json, "skewCorrectedSpans", clew_trace_skew_corrected(trace));
+    confidence_json(&json, &path->confidence);
     clew__json_close(&json, '}');
     clew__json_end(&json);
+}
+
+bool clew__report_tree_json(struct clew__writer *out, const clew_trace *trace, const clew_critical_path *path,
+                            const clew_path_options *options) {
+    clew_leverage *leverage = clew_memory_allocate((path->span_count + 1u) * sizeof *leverage);
+    bool enough = leverage && clew_leverage_of(trace, options, leverage);
+    if (enough)
+        trace_json(out, trace, path, leverage);
+    clew_memory_release(leverage);
+    return enough;
 }

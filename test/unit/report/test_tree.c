@@ -301,18 +301,23 @@ Test(tree, json_has_every_span) {
     };
     struct subject subject = subject_of(spans, COUNT(spans));
     struct clew__writer out = clew__buffer_plain();
-    clew__report_tree_json(&out, subject.built.trace, subject.path);
+    cr_assert(clew__report_tree_json(&out, subject.built.trace, subject.path, NULL));
     subject_free(&subject);
     expect_written(
         &out,
         "{\"traceId\":\"" TRACE "\",\"startUnixNano\":\"10\",\"endUnixNano\":\"20\",\"spans\":["
         "{\"spanId\":\"000000000000000a\",\"service\":\"s\",\"operation\":\"o\\\"\",\"kind\":2,"
         "\"startUnixNano\":\"10\",\"endUnixNano\":\"20\",\"selfNano\":\"7\",\"criticalNano\":\"10\","
-        "\"criticalSelfNano\":\"7\",\"relation\":\"root\",\"failed\":false},"
+        "\"criticalSelfNano\":\"7\",\"dragNano\":\"7\",\"slackNano\":\"0\",\"relation\":\"root\",\"failed\":"
+        "false},"
         "{\"spanId\":\"000000000000000b\",\"parentSpanId\":\"000000000000000a\",\"service\":\"s\","
         "\"operation\":\"p\",\"kind\":0,\"startUnixNano\":\"12\",\"endUnixNano\":\"15\",\"selfNano\":\"3\","
-        "\"criticalNano\":\"3\",\"criticalSelfNano\":\"3\",\"relation\":\"blocking\",\"failed\":true,"
+        "\"criticalNano\":\"3\",\"criticalSelfNano\":\"3\",\"dragNano\":\"3\",\"slackNano\":\"0\","
+        "\"relation\":\"blocking\",\"failed\":true,"
         "\"errorMessage\":\"bad\",\"links\":[{\"traceId\":\"00000000000000000000000000000001\","
-        "\"spanId\":\"000000000000000a\"}]}],\"repairs\":{},\"skewCorrectedSpans\":0}\n");
+        "\"spanId\":\"000000000000000a\"}]}],\"repairs\":{},\"skewCorrectedSpans\":0,"
+        "\"confidence\":{\"totalNano\":\"10\",\"assumedNano\":\"0\",\"recordedNano\":\"0\",\"missingNano\":"
+        "\"0\","
+        "\"skewNano\":\"0\",\"provisionalNano\":\"0\",\"nearOverlaps\":0,\"unusedWaits\":0}}\n");
     CLEW_NO_LEAKS();
 }
