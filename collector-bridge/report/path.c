@@ -370,6 +370,8 @@ static void notes(struct clew__writer *out, const struct clew__style *style, con
     const clew_path_confidence *confidence = &path->confidence;
     note_share(out, style, confidence->assumed, confidence->total,
                "is assumed: calls outlived their callers, which may not have waited (--overflow exclude).");
+    note_share(out, style, confidence->recorded, confidence->total,
+               "is known from waits that the program recorded.");
     note_share(out, style, confidence->missing, confidence->total, "is in spans that are missing.");
     note_share(out, style, confidence->provisional, confidence->total,
                "is in spans that have not ended; it may grow.");
@@ -377,6 +379,7 @@ static void notes(struct clew__writer *out, const struct clew__style *style, con
         out, style, clew_trace_skew_corrected(trace),
         "span had its times corrected, its host's clock differs (--skew off shows it as recorded).",
         "spans had their times corrected, clocks of hosts differ (--skew off shows them as recorded).");
+    note_share(out, style, confidence->skew, confidence->total, "is in spans whose times were corrected.");
     note_count(out, style, confidence->near_overlaps,
                "call overlaps the next by less than 1% (--eps 1% takes it for one after the other).",
                "calls overlap the next by less than 1% (--eps 1% takes them for one after the other).");

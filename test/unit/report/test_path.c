@@ -211,6 +211,50 @@ Test(path_report, repairs_and_missing_spans_are_told) {
         "Repaired: 2 spans whose parents are missing.\n");
 }
 
+Test(path_report, waits_that_a_program_recorded_are_told) {
+    static const struct build_span spans[] = {
+        {.trace = TRACE,
+         .id = "a",
+         .start = T,
+         .end = T + 100 * MS,
+         .service = "s",
+         .operation = "one",
+         .waits = {{.target = "b", .start = T + 60 * MS, .duration = 30 * MS}}},
+        {.trace = TRACE,
+         .id = "b",
+         .parent = "a",
+         .start = T,
+         .end = T + 90 * MS,
+         .service = "s",
+         .operation = "two"},
+    };
+    expect_report(spans, COUNT(spans), &plain,
+                  "4bf92f3  s: one took 100ms; 70% of it in its own work (70.0ms), 30% in s: two (30.0ms).\n"
+                  " start    time  share  service  operation\n"
+                  "   0ns  60.0ms  60.0%  s        one\n"
+                  "60.0ms  30.0ms  30.0%  s        two\n"
+                  "90.0ms  10.0ms  10.0%  s        one\n"
+                  "30% of the path is known from waits that the program recorded.\n");
+}
+
+Test(path_report, corrected_times_are_told) {
+    struct built built = build_trace(checkout, COUNT(checkout) - 1, NULL);
+    struct clew__writer out = clew__buffer_plain();
+    struct clew__palette palette = {.count = 0};
+    built.trace->nodes[build_find(built.trace, "c")].skew = -5;
+    built.trace->skew_corrected = 1;
+    clew_critical_path *path = clew_critical_path_new(built.trace, NULL);
+    cr_assert(clew__report_path(&out, &plain, &palette, built.trace, path));
+    clew_critical_path_free(path);
+    build_free(&built);
+    clew__write_raw(&out, "", 1);
+    cr_expect(strstr((const char *)out.data, "\n1 span had its times corrected"));
+    cr_expect(strstr((const char *)out.data, "\n55% of the path is in spans whose times were corrected.\n"),
+              "got:\n%s", (const char *)out.data);
+    clew__buffer_fini(&out);
+    CLEW_NO_LEAKS();
+}
+
 Test(path_report, what_sends_no_spans_may_have_worked) {
     static const struct build_span spans[] = {
         {.trace = TRACE, .id = "a", .start = T, .end = T + 100 * MS, .service = "shop", .operation = "buy"},
