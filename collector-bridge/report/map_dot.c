@@ -37,8 +37,10 @@ static void node_dot(struct clew__writer *out, const clew_map_node *node) {
     put_text(out, node->service);
     clew__write_text(out, "\" [label=\"");
     put_text(out, node->service);
-    clew__write_text(out, "\\n");
-    put_numbers(out, node->calls, node->errors);
+    if (node->calls) {
+        clew__write_text(out, "\\n");
+        put_numbers(out, node->calls, node->errors);
+    }
     clew__write_text(out, "\"");
     if (node->is_virtual)
         clew__write_text(out, ", style=dashed");

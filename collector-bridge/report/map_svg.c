@@ -69,11 +69,13 @@ static void draw_node(struct clew__writer *out, const clew_map_node *node, struc
     clew__svg_attribute(out, "y", at.y + 19);
     clew__write_text(out, ">");
     clew__svg_text(out, node->service, NAME_COLUMNS);
-    clew__write_text(out, "</text><text");
-    clew__svg_attribute(out, "x", at.x + 10);
-    clew__svg_attribute(out, "y", at.y + 36);
-    clew__write_text(out, ">");
-    put_numbers(out, node->calls, node->errors);
+    if (node->calls) {
+        clew__write_text(out, "</text><text");
+        clew__svg_attribute(out, "x", at.x + 10);
+        clew__svg_attribute(out, "y", at.y + 36);
+        clew__write_text(out, ">");
+        put_numbers(out, node->calls, node->errors);
+    }
     clew__write_text(out, "</text><title>");
     clew__svg_text(out, node->service, 240);
     clew__write_text(out, "</title></g>\n");
