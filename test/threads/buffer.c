@@ -1,8 +1,9 @@
 /* A trace buffer as a processor: threads end spans of their own and of common traces into it, while others
- * read it; spans that end inside its callbacks; a fork. */
+ * read it; a wait for another thread; spans that end inside its callbacks; a fork. */
 #include "threads.h"
 
 #include <clew/analysis/buffer.h>
+#include <clew/analysis/path.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -105,6 +106,53 @@ static void threads_end_spans_while_others_read(void) {
     clew_trace_buffer_free(buffer);
 }
 
+/* ---- waits ---- */
+
+static void *ends(void *argument) {
+    clew_span_end(*(clew_span *)argument);
+    return NULL;
+}
+
+/* The work of another thread runs from the first moment; the request waits for it at the end alone. */
+static clew_span waits_for_a_thread(uint64_t *waited_from) {
+    clew_span request = clew_span_start(tracer, "request", NULL);
+    clew_span_options below = {.parent = clew_context_with_span(NULL, request)};
+    clew_span work = clew_span_start(tracer, "work", &below);
+    uint64_t begin = clew_monotonic_nano();
+    pthread_t worker;
+    while (clew_monotonic_nano() == begin)
+        sched_yield();
+    *waited_from = clew_monotonic_nano();
+    clew_wait_begin(request, work);
+    pthread_create(&worker, NULL, ends, &work);
+    pthread_join(worker, NULL);
+    clew_wait_end(request, work);
+    clew_span_end(request);
+    clew_context_unref((clew_context *)(uintptr_t)below.parent);
+    return request;
+}
+
+static void a_recorded_wait_decides(void) {
+    clew_trace_buffer *buffer = buffer_of(NULL, NULL);
+    clew_provider *provider = provider_of(buffer);
+    uint64_t waited_from;
+    tracer = tracer_of(provider);
+    clew_span request = waits_for_a_thread(&waited_from);
+    uint64_t waited = clew_monotonic_nano() - waited_from;
+    const clew_trace *trace = clew_trace_buffer_find(buffer, request.trace_id);
+    clew_critical_path *path = clew_critical_path_new(trace, NULL);
+    const clew_path_span *work = &path->spans[1];
+    tap_ok(path->span_count == 2 && work->recorded,
+           "a wait that a program records reaches its critical path");
+    tap_ok(work->critical > 0 && work->critical < work->duration && work->critical <= waited,
+           "what ran before the wait was not waited for");
+    tap_ok(path->confidence.recorded == work->critical && path->confidence.unused_waits == 0,
+           "how much of the path is recorded is told");
+    clew_critical_path_free(path);
+    clew_provider_shutdown(provider, 1000);
+    clew_trace_buffer_free(buffer);
+}
+
 /* ---- spans inside callbacks ---- */
 
 static void makes_spans(void *user, const clew_trace *trace, clew_completion reason, bool is_late) {
@@ -181,6 +229,7 @@ static void the_child_of_a_fork_goes_on(void) {
 
 int main(void) {
     threads_end_spans_while_others_read();
+    a_recorded_wait_decides();
     a_callback_may_end_spans();
     the_child_of_a_fork_goes_on();
     return tap_done();
