@@ -10,13 +10,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define SPANS_MAX 100000000u               /* of one trace: more than memory holds */
-#define MEMORY_DEFAULT (UINT64_C(1) << 30) /* where the system does not say how much there is */
-
-static uint64_t half_of_memory(void) {
-    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-    return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size / 2 : MEMORY_DEFAULT;
-}
+#define SPANS_MAX 100000000u /* of one trace: more than memory holds */
 
 void clew__load_failed(struct clew__load *load) {
     if (load->status != CLEW__EXIT_INPUT)
@@ -137,8 +131,8 @@ static void clean_up_when_interrupted(struct sigaction *before) {
 
 void clew__load_files(struct clew__load *load, const char *const *files, size_t count) {
     const clew_trace_buffer_options wanted = {.struct_size = sizeof wanted,
-                                              .memory_limit =
-                                                  load->memory_limit ? load->memory_limit : half_of_memory(),
+                                              .memory_limit = load->memory_limit ? load->memory_limit
+                                                                                 : clew__input_memory() / 2,
                                               .span_limit = SPANS_MAX,
                                               .skew = load->options->skew,
                                               .on_leave = leave,

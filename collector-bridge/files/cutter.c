@@ -214,7 +214,7 @@ static enum clew__cut_result end_piece(struct clew__cutter *cutter, enum clew__p
     if (!wanted || !too_long)
         return CLEW__CUT_MORE;
     cut->kind = CLEW__PIECE_NONE;
-    cut->reason = "longer than 64 MiB";
+    cut->reason = CLEW__CUT_TOO_LONG;
     return CLEW__CUT_FAULT;
 }
 

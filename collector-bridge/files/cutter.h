@@ -13,6 +13,9 @@
  * trace, its list. */
 #define CLEW__CUTTER_FRAMES_MAX 6
 
+/* What is said of a piece over the limit, which clew__input_limits_default() in input.h sets. */
+#define CLEW__CUT_TOO_LONG "longer than 2 GiB, or than a quarter of the memory"
+
 enum clew__piece {
     CLEW__PIECE_NONE,
     CLEW__PIECE_RESOURCE_SPANS,

@@ -4,6 +4,7 @@
 
 #include "collector-bridge/files/cutter.h"
 #include "collector-bridge/files/folder.h"
+#include "collector-bridge/files/pieces.h"
 #include "collector-bridge/files/progress.h"
 #include "collector-bridge/files/source.h"
 #include "proto/jaeger_json.h"
@@ -18,17 +19,24 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define CHUNK ((size_t)256 * 1024)
-#define PEEK ((size_t)4096)            /* how much of a stream decides what it is */
-#define MESSAGE_HEAD_MAX 11            /* the tag of a message in a TracesData, and its length */
-#define WIRE_MAX (4 * CLEW__INPUT_MAX) /* of a piece as protobuf, which is smaller as a rule */
-#define BATCH ((size_t)256 * 1024)     /* so much is handed on at once when the pieces are small */
+#define PEEK ((size_t)4096)                /* how much of a stream decides what it is */
+#define MESSAGE_HEAD_MAX 11                /* the tag of a message in a TracesData, and its length */
+#define BATCH ((size_t)256 * 1024)         /* so much is handed on at once when the elements are small */
+#define KEPT_MAX ((size_t)4 * 1024 * 1024) /* of memory that one large element took and the next may not */
+#define UNKNOWN_MAX ((size_t)64 * 1024 * 1024) /* of what is no message, to say what is wrong */
+#define ELEMENT_MIN UNKNOWN_MAX                /* this long an element may be on any machine… */
+#define ELEMENT_MAX ((uint64_t)2 << 30)        /* …and on none longer: messages of protobuf have less */
+#define PIECE_MAX ((size_t)16 * 1024 * 1024)   /* has at most half of the members that the checker allows */
+#define MEMORY_DEFAULT ((uint64_t)4 << 30)
 #define RESOURCE_SPANS_TAG (CLEW__TRACES_RESOURCE_SPANS << 3 | CLEW__WIRE_BYTES)
 
 /* What is common to all that one call reads. */
 struct job {
     const struct clew__input_sink *sink;
+    struct clew__input_limits limits;
     FILE *errors;
     uint64_t found; /* files of folders */
     bool stopped;   /* by the sink */
@@ -148,22 +156,26 @@ static void consume(struct reader *reader, size_t size) {
 
 /* ---- handing on ---- */
 
-static void hand_on(struct reader *reader, const void *traces, size_t size) {
-    const struct clew__input_sink *sink = reader->job->sink;
-    if (!reader->job->stopped)
-        reader->job->stopped = !sink->take(sink->user, traces, size);
+static const char *hand_on(struct reader *reader, const void *traces, size_t size) {
+    struct job *job = reader->job;
+    if (job->stopped)
+        return NULL;
+    return clew__pieces_hand_on(job->sink, clew__wire_of(traces, size), job->limits.piece, &reader->scratch,
+                                &job->stopped);
 }
 
-static void hand_on_batch(struct reader *reader) {
-    if (reader->wire.size > 0)
-        hand_on(reader, reader->wire.data, reader->wire.size);
+static const char *hand_on_batch(struct reader *reader) {
+    const char *fault = reader->wire.size > 0 ? hand_on(reader, reader->wire.data, reader->wire.size) : NULL;
     reader->wire.size = 0;
+    return fault;
 }
 
+/* What an element becomes is shorter, as a rule. */
 static bool grow(struct clew__writer *writer, size_t more) {
-    size_t capacity;
+    const struct reader *reader = writer->user;
+    size_t capacity, max = 2 * reader->job->limits.element;
     uint8_t *data;
-    if (more > WIRE_MAX - writer->size)
+    if (writer->size > max || more > max - writer->size)
         return false;
     capacity = writer->size + more;
     capacity += capacity / 2;
@@ -173,6 +185,30 @@ static bool grow(struct clew__writer *writer, size_t more) {
     writer->data = data;
     writer->capacity = capacity;
     return true;
+}
+
+static void give_back_writer(struct clew__writer *writer) {
+    if (writer->capacity <= KEPT_MAX)
+        return;
+    clew_memory_release(writer->data);
+    writer->data = NULL;
+    writer->size = writer->capacity = 0;
+}
+
+/* But for what is not consumed yet. */
+static void give_back_buffer(struct reader *reader) {
+    size_t capacity = available(reader) + CHUNK;
+    char *data;
+    if (reader->capacity <= KEPT_MAX || capacity > reader->capacity / 2)
+        return;
+    memmove(reader->data, reader->data + reader->begin, available(reader));
+    reader->end -= reader->begin;
+    reader->begin = 0;
+    data = clew_memory_reallocate(reader->data, capacity);
+    if (!data)
+        return;
+    reader->data = data;
+    reader->capacity = capacity;
 }
 
 /* ---- JSON ---- */
@@ -214,22 +250,44 @@ static size_t convert(struct piece *piece, struct clew__json_fault *fault) {
     }
 }
 
-static void take_piece(struct reader *reader, const struct clew__cut *cut) {
+/* The cutter needs no more of what it is done with. */
+static void drop_done(struct reader *reader, struct clew__cutter *cutter) {
+    size_t done = clew__cutter_done(cutter);
+    clew__cutter_drop(cutter, done);
+    consume(reader, done);
+}
+
+/* Before others take memory for what is handed on, that of its text is given back. */
+static void hand_on_large(struct reader *reader, struct clew__cutter *cutter, const struct clew__cut *cut) {
+    const char *fault;
+    drop_done(reader, cutter);
+    give_back_buffer(reader);
+    give_back_writer(&reader->scratch);
+    fault = hand_on_batch(reader);
+    if (fault)
+        tell_line(reader, cut->piece_line, cut->piece_offset, fault);
+    give_back_writer(&reader->wire);
+}
+
+static void take_piece(struct reader *reader, struct clew__cutter *cutter, const struct clew__cut *cut) {
     struct piece piece = {reader, cut, reader->data + reader->begin + cut->begin, 0, cut->piece_line};
     struct clew__json_fault fault = {0, NULL};
+    bool large = cut->size > KEPT_MAX || cut->size > reader->job->limits.piece;
+    if (large)
+        hand_on_batch(reader);
     reader->wire.failed = reader->scratch.failed = false;
     if (!convert(&piece, &fault))
         hear(&piece, &fault);
-    if (reader->wire.size >= BATCH)
+    if (large || reader->wire.size > reader->job->limits.piece)
+        hand_on_large(reader, cutter, cut);
+    else if (reader->wire.size >= BATCH)
         hand_on_batch(reader);
 }
 
 /* False at the end. What is understood is handed on before more is waited for. */
 static bool cut_more(struct reader *reader, struct clew__cutter *cutter) {
-    size_t done = clew__cutter_done(cutter);
     hand_on_batch(reader);
-    clew__cutter_drop(cutter, done);
-    consume(reader, done);
+    drop_done(reader, cutter);
     read_more(reader);
     return !reader->job->stopped;
 }
@@ -238,14 +296,14 @@ static void read_json(struct reader *reader) {
     struct clew__cutter cutter;
     struct clew__cut cut;
     enum clew__cut_result result = CLEW__CUT_MORE;
-    clew__cutter_init(&cutter, CLEW__INPUT_MAX, reader->offset);
+    clew__cutter_init(&cutter, reader->job->limits.element, reader->offset);
     while (result != CLEW__CUT_END && !reader->job->stopped) {
         result =
             clew__cutter_next(&cutter, reader->data + reader->begin, available(reader), reader->at_end, &cut);
         if (result == CLEW__CUT_FAULT)
             tell_line(reader, cut.line, cut.offset, cut.reason);
         if (result == CLEW__CUT_PIECE || (result == CLEW__CUT_FAULT && cut.kind != CLEW__PIECE_NONE))
-            take_piece(reader, &cut);
+            take_piece(reader, &cutter, &cut);
         else if (result == CLEW__CUT_MORE && !cut_more(reader, &cutter))
             break;
     }
@@ -279,30 +337,42 @@ static void pass_over(struct reader *reader, uint64_t size) {
     }
 }
 
+/* The members of a long one are counted where they are handed on. */
+static void take_message(struct reader *reader, size_t size) {
+    struct clew__wire_limits limits = clew__wire_limits_default();
+    const char *message = reader->data + reader->begin, *reason;
+    struct clew__wire_fault fault;
+    limits.bytes = size;
+    if (size > reader->job->limits.piece)
+        limits.members = UINT64_MAX;
+    if (clew__wire_check_traces(message, size, &limits, &fault) != CLEW__WIRE_OK) {
+        tell_byte(reader, reader->offset + fault.offset, clew__wire_error_text(fault.error));
+        return;
+    }
+    reason = hand_on(reader, message, size);
+    if (reason)
+        tell_byte(reader, reader->offset, reason);
+}
+
 /* One message after the other, so that the size of the file does not matter. What is no message is left to
  * the checker, which says what is wrong. */
 static void read_protobuf(struct reader *reader) {
-    struct clew__wire_limits limits = clew__wire_limits_default();
-    limits.bytes = CLEW__INPUT_MAX;
     while (!reader->job->stopped && ensure(reader, 1)) {
-        struct clew__wire_fault fault;
         uint64_t whole;
         size_t size;
         ensure(reader, MESSAGE_HEAD_MAX);
         whole = message_size(reader);
-        if (whole > CLEW__INPUT_MAX) {
-            tell_byte(reader, reader->offset, "longer than 64 MiB");
+        if (whole > reader->job->limits.element) {
+            tell_byte(reader, reader->offset, CLEW__CUT_TOO_LONG);
             pass_over(reader, whole);
             continue;
         }
-        size = whole ? (size_t)whole : CLEW__INPUT_MAX;
+        size = whole ? (size_t)whole : UNKNOWN_MAX;
         if (!ensure(reader, size))
             size = available(reader);
-        if (clew__wire_check_traces(reader->data + reader->begin, size, &limits, &fault) == CLEW__WIRE_OK)
-            hand_on(reader, reader->data + reader->begin, size);
-        else
-            tell_byte(reader, reader->offset + fault.offset, clew__wire_error_text(fault.error));
+        take_message(reader, size);
         consume(reader, size);
+        give_back_buffer(reader);
     }
 }
 
@@ -358,6 +428,7 @@ static void read_content(struct reader *reader) {
 static void read_stream(struct job *job, FILE *stream, const char *name, bool found) {
     struct reader reader = {.job = job, .name = name, .found = found, .source = clew__source_new(stream)};
     reader.wire.grow = reader.scratch.grow = grow;
+    reader.wire.user = reader.scratch.user = &reader;
     if (!reader.source) {
         tell(&reader, strerror(ENOMEM));
         return;
@@ -424,10 +495,30 @@ static void read_path(struct job *job, const char *path) {
         read_file(job, path, false);
 }
 
-bool clew__input_read(FILE *stream, const char *name, const struct clew__input_sink *sink, FILE *errors) {
-    struct job job = {.sink = sink, .errors = errors, .sound = true};
+uint64_t clew__input_memory(void) {
+    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : MEMORY_DEFAULT;
+}
+
+struct clew__input_limits clew__input_limits_default(void) {
+    uint64_t element = clew__input_memory() / 4;
+    if (element > ELEMENT_MAX)
+        element = ELEMENT_MAX;
+    if (element < ELEMENT_MIN)
+        element = ELEMENT_MIN;
+    return (struct clew__input_limits){(size_t)element, PIECE_MAX};
+}
+
+bool clew__input_read_within(const struct clew__input_limits *limits, FILE *stream, const char *name,
+                             const struct clew__input_sink *sink, FILE *errors) {
+    struct job job = {.sink = sink, .limits = *limits, .errors = errors, .sound = true};
     read_stream(&job, stream, name, false);
     return job.sound && !job.stopped;
+}
+
+bool clew__input_read(FILE *stream, const char *name, const struct clew__input_sink *sink, FILE *errors) {
+    const struct clew__input_limits limits = clew__input_limits_default();
+    return clew__input_read_within(&limits, stream, name, sink, errors);
 }
 
 bool clew__input_read_path(const char *path, const struct clew__input_sink *sink, FILE *errors) {
@@ -436,7 +527,7 @@ bool clew__input_read_path(const char *path, const struct clew__input_sink *sink
 
 bool clew__input_read_paths(const char *const *paths, size_t count, const struct clew__input_sink *sink,
                             FILE *errors) {
-    struct job job = {.sink = sink, .errors = errors, .sound = true};
+    struct job job = {.sink = sink, .limits = clew__input_limits_default(), .errors = errors, .sound = true};
     if (count == 0)
         read_path(&job, NULL);
     for (size_t i = 0; i < count && !job.stopped; i++)

@@ -11,6 +11,8 @@
             abort();                                                                                         \
     } while (0)
 
+#define SMALL 100
+
 static bool take(void *user, const void *traces, size_t size) {
     (void)user;
     REQUIRE(size > 0 && clew__wire_check_traces(traces, size, NULL, NULL) == CLEW__WIRE_OK);
@@ -19,7 +21,9 @@ static bool take(void *user, const void *traces, size_t size) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+/* Large elements are handed on in pieces of that size. */
+static void read_in(size_t piece, const uint8_t *data, size_t size) {
+    struct clew__input_limits limits = clew__input_limits_default();
     const struct clew__input_sink sink = {take, NULL};
     char *said;
     size_t said_size;
@@ -27,10 +31,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     FILE *stream = size ? fmemopen((void *)(uintptr_t)data, size, "rb") : fopen("/dev/null", "rb");
     bool sound;
     REQUIRE(errors && stream);
-    sound = clew__input_read(stream, "fuzz", &sink, errors);
+    limits.piece = piece;
+    sound = clew__input_read_within(&limits, stream, "fuzz", &sink, errors);
     fclose(stream);
     fclose(errors);
     REQUIRE(sound == (said_size == 0));
     free(said);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    read_in(SIZE_MAX, data, size);
+    read_in(SMALL, data, size);
     return 0;
 }

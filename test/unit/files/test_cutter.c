@@ -178,8 +178,8 @@ Test(cutter, piece_over_the_limit_is_a_fault_at_its_beginning) {
     char *got = cut_in_steps(fits, strlen(fits), 10);
     cr_assert_eq(strlen(got), PIECE_MAX + 4, "%s", got);
     free(got);
-    assert_cut(fits_not, "R({})\n!22:2 longer than 64 MiB\nR({})\n");
-    assert_cut(trace, "!0:1 longer than 64 MiB\nJ({\"traceID\":\"1\"})\n");
+    assert_cut(fits_not, "R({})\n!22:2 " CLEW__CUT_TOO_LONG "\nR({})\n");
+    assert_cut(trace, "!0:1 " CLEW__CUT_TOO_LONG "\nJ({\"traceID\":\"1\"})\n");
     free(fits);
     free(fits_not);
     free(trace);

@@ -1,4 +1,5 @@
 /* Reading files in their forms, whole and broken. */
+#include "collector-bridge/files/cutter.h"
 #include "proto/json.h"
 #include "test/unit/files/spans.h"
 
@@ -207,24 +208,25 @@ Test(input, complaints_are_bounded) {
     CLEW_NO_LEAKS();
 }
 
-/* A stream of one endless piece, of which 70 MiB are enough, and a good line behind it. */
+/* A stream of one endless element, of which as much is enough, and a good line behind it. */
+#define ENDLESS ((size_t)4 * 1024 * 1024)
 struct endless {
     size_t at;
 };
 
 static ssize_t read_endless(void *cookie, char *buffer, size_t size) {
     static const char head[] = "{\"resourceSpans\":[{\"x\":\"", tail[] = "\"}]}\n" LINE_ONE;
-    const size_t length = (size_t)70 * 1024 * 1024;
     struct endless *endless = cookie;
     size_t done = 0;
-    for (; done < size && endless->at < length; done++, endless->at++)
+    for (; done < size && endless->at < ENDLESS; done++, endless->at++)
         buffer[done] = endless->at < sizeof head - 1 ? head[endless->at] : 'x';
-    for (; done < size && endless->at < length + sizeof tail - 1; done++, endless->at++)
-        buffer[done] = tail[endless->at - length];
+    for (; done < size && endless->at < ENDLESS + sizeof tail - 1; done++, endless->at++)
+        buffer[done] = tail[endless->at - ENDLESS];
     return (ssize_t)done;
 }
 
 Test(input, piece_over_the_limit_is_named_and_passed_over) {
+    const struct clew__input_limits limits = {.element = 1 << 20, .piece = SIZE_MAX};
     struct endless endless = {0};
     struct spans spans = {0};
     const struct clew__input_sink sink = {spans_take, &spans};
@@ -232,10 +234,10 @@ Test(input, piece_over_the_limit_is_named_and_passed_over) {
     size_t size;
     FILE *errors = open_memstream(&complaints, &size);
     FILE *stream = fopencookie(&endless, "rb", (cookie_io_functions_t){.read = read_endless});
-    cr_assert_not(clew__input_read(stream, "spans", &sink, errors));
+    cr_assert_not(clew__input_read_within(&limits, stream, "spans", &sink, errors));
     fclose(stream);
     fclose(errors);
-    cr_assert_str_eq(complaints, "clew: spans: line 1, byte 18: longer than 64 MiB\n");
+    cr_assert_str_eq(complaints, "clew: spans: line 1, byte 18: " CLEW__CUT_TOO_LONG "\n");
     cr_assert_eq(spans.span_count, 1);
     free(complaints);
     CLEW_NO_LEAKS();
@@ -359,13 +361,24 @@ Test(input, empty_compressed_file_is_empty) {
 }
 
 Test(input, protobuf_message_over_the_limit_is_passed_over) {
-    /* 70 MiB that are said and come: bit by bit, so that nothing has to hold them. */
-    static const uint8_t head[] = {0x0A, 0x80, 0x80, 0x80, 0x23};
-    size_t long_size = sizeof head + (size_t)0x4600000;
+    /* 4 MiB that are said and come: bit by bit, so that nothing has to hold them. */
+    static const uint8_t head[] = {0x0A, 0x80, 0x80, 0x80, 0x02};
+    const struct clew__input_limits limits = {.element = 1 << 20, .piece = SIZE_MAX};
+    struct spans spans = {0};
+    const struct clew__input_sink sink = {spans_take, &spans};
+    char *complaints;
+    size_t unused, long_size = sizeof head + (size_t)0x400000;
+    FILE *errors = open_memstream(&complaints, &unused), *stream;
     uint8_t *bytes = calloc(1, long_size + 1000);
     memcpy(bytes, head, sizeof head);
     size_t size = long_size + protobuf_of(LINE_ONE, bytes + long_size, 1000);
-    cr_assert_eq(count_spans(bytes, size, "clew: spans: byte 0: longer than 64 MiB\n"), 1);
+    stream = fmemopen(bytes, size, "rb");
+    cr_assert_not(clew__input_read_within(&limits, stream, "spans", &sink, errors));
+    fclose(stream);
+    fclose(errors);
+    cr_assert_str_eq(complaints, "clew: spans: byte 0: " CLEW__CUT_TOO_LONG "\n");
+    cr_assert_eq(spans.span_count, 1);
+    free(complaints);
     free(bytes);
     CLEW_NO_LEAKS();
 }
