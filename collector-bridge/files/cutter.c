@@ -82,9 +82,9 @@ static enum frame innermost(const struct clew__cutter *cutter) {
     return cutter->watched > 0 ? (enum frame)cutter->frames[cutter->watched - 1] : OBJECTS;
 }
 
-/* What there is of the piece at hand. */
+/* What there is of the piece at hand, unless that is too long already. */
 static void cut_off(const struct clew__cutter *cutter, struct clew__cut *cut) {
-    if (cutter->held == NOWHERE)
+    if (cutter->held == NOWHERE || cutter->at - cutter->held > cutter->piece_max)
         return;
     cut->kind = innermost(cutter) == RESOURCE_SPANS ? CLEW__PIECE_RESOURCE_SPANS : cutter->kind;
     cut->begin = cutter->held;

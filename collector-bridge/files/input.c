@@ -30,7 +30,7 @@
 #define ELEMENT_MIN UNKNOWN_MAX                /* this long an element may be on any machine… */
 #define ELEMENT_MAX ((uint64_t)2 << 30)        /* …and on none longer: messages of protobuf have less */
 #define PIECE_MAX ((size_t)16 * 1024 * 1024)   /* has at most half of the members that the checker allows */
-#define MEMORY_DEFAULT ((uint64_t)4 << 30)
+#define MEMORY_DEFAULT ((uint64_t)2 << 30)
 #define RESOURCE_SPANS_TAG (CLEW__TRACES_RESOURCE_SPANS << 3 | CLEW__WIRE_BYTES)
 
 /* What is common to all that one call reads. */
@@ -59,6 +59,22 @@ struct reader {
     struct clew__writer scratch;
     uint64_t faults;
 };
+
+/* ---- limits ---- */
+
+uint64_t clew__input_memory(void) {
+    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : MEMORY_DEFAULT;
+}
+
+struct clew__input_limits clew__input_limits_default(void) {
+    uint64_t element = clew__input_memory() / 4;
+    if (element > ELEMENT_MAX)
+        element = ELEMENT_MAX;
+    if (element < ELEMENT_MIN)
+        element = ELEMENT_MIN;
+    return (struct clew__input_limits){(size_t)element, PIECE_MAX};
+}
 
 /* ---- faults ---- */
 
@@ -156,6 +172,7 @@ static void consume(struct reader *reader, size_t size) {
 
 /* ---- handing on ---- */
 
+/* Returns what was left out, if anything: only what is longer than a piece can have such. */
 static const char *hand_on(struct reader *reader, const void *traces, size_t size) {
     struct job *job = reader->job;
     if (job->stopped)
@@ -493,20 +510,6 @@ static void read_path(struct job *job, const char *path) {
         read_folder(job, path);
     else
         read_file(job, path, false);
-}
-
-uint64_t clew__input_memory(void) {
-    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-    return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : MEMORY_DEFAULT;
-}
-
-struct clew__input_limits clew__input_limits_default(void) {
-    uint64_t element = clew__input_memory() / 4;
-    if (element > ELEMENT_MAX)
-        element = ELEMENT_MAX;
-    if (element < ELEMENT_MIN)
-        element = ELEMENT_MIN;
-    return (struct clew__input_limits){(size_t)element, PIECE_MAX};
 }
 
 bool clew__input_read_within(const struct clew__input_limits *limits, FILE *stream, const char *name,

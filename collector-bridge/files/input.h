@@ -20,7 +20,7 @@ struct clew__input_limits {
 /* 2 GiB, or a quarter of the memory where that is less, but at least 64 MiB; 16 MiB. */
 struct clew__input_limits clew__input_limits_default(void);
 
-/* The bytes of memory that the machine has; 4 GiB where it does not say. */
+/* The bytes of memory that the machine has; 2 GiB where it does not say. */
 uint64_t clew__input_memory(void);
 
 /* What is done with what is read: `traces` is a well-formed TracesData, valid for the call, and within

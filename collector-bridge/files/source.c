@@ -13,9 +13,8 @@
 #define ZSTD_WINDOW_LOG_MAX 27     /* 128 MiB: what zstd takes without being asked to */
 #define ZSTD_SKIPPABLE 0x184D2A50u /* and 15 more: a frame without content (RFC 8878, 3.1.2) */
 
-#define SIZE_BYTES 4u /* before a record, the highest first */
-#define RECORD_SIZE_HIGH_MAX                                                                                 \
-    8u /* the highest byte of the size: of 144 MiB; no text begins so, nor protobuf */
+#define SIZE_BYTES 4u           /* before a record, the highest first */
+#define RECORD_SIZE_HIGH_MAX 8u /* so 144 MiB; neither text nor a TracesData begins so */
 
 enum form { PLAIN, GZIP, ZSTD };
 

@@ -186,6 +186,26 @@ Test(cutter, piece_over_the_limit_is_a_fault_at_its_beginning) {
     CLEW_NO_LEAKS();
 }
 
+/* What there is of the piece that the end of the text cuts off. */
+static size_t size_cut_off(const char *text) {
+    struct clew__cutter cutter;
+    struct clew__cut cut;
+    clew__cutter_init(&cutter, PIECE_MAX, 0);
+    cr_assert_eq(clew__cutter_next(&cutter, text, strlen(text), true, &cut), CLEW__CUT_FAULT);
+    cr_assert_eq(cut.kind, cut.size > 0 ? CLEW__PIECE_JAEGER : CLEW__PIECE_NONE);
+    return cut.size;
+}
+
+Test(cutter, of_a_piece_over_the_limit_that_is_cut_off_there_is_nothing) {
+    char *fits = long_text("{\"traceID\":\"", PIECE_MAX - 12, "");
+    char *fits_not = long_text("{\"traceID\":\"", PIECE_MAX - 11, "");
+    cr_assert_eq(size_cut_off(fits), PIECE_MAX);
+    cr_assert_eq(size_cut_off(fits_not), 0);
+    free(fits);
+    free(fits_not);
+    CLEW_NO_LEAKS();
+}
+
 Test(cutter, other_members_may_be_of_any_length) {
     char *other = long_text("{\"other\":\"", 3 * PIECE_MAX, "\",\"data\":[{\"spanID\":\"1\"}]}");
     char *name = long_text("{\"", 3 * PIECE_MAX, "\":1,\"data\":[{\"spanID\":\"1\"}]}");
