@@ -36,6 +36,21 @@ static uint64_t critical_of(const clew_map_report *map) {
     return total;
 }
 
+/* The slowest call, of those that failed where some did; NULL: of one trace there is nothing to choose. */
+static void put_example(struct clew__table *table, const clew_map_example *example) {
+    static const char digits[] = "0123456789abcdef";
+    char text[2 * sizeof example->trace_id];
+    if (!example || !example->is_there) {
+        clew__table_put(table, NULL, "");
+        return;
+    }
+    for (size_t i = 0; i < sizeof example->trace_id; i++) {
+        text[2 * i] = digits[example->trace_id[i] >> 4];
+        text[2 * i + 1] = digits[example->trace_id[i] & 15];
+    }
+    clew__table_id(table, (clew_text){text, sizeof text});
+}
+
 static void edges_table(struct clew__writer *out, const struct clew__style *style,
                         struct clew__palette *palette, const clew_map_report *map, uint32_t limit) {
     static const struct clew__column columns[] = {
@@ -51,6 +66,7 @@ static void edges_table(struct clew__writer *out, const struct clew__style *styl
         {.title = "gap p95", .is_right = true, .is_minor = true},
         {.title = "gap share", .is_right = true, .is_minor = true},
         {.title = "on path", .is_right = true},
+        {.title = "example", .is_minor = true},
     };
     struct clew__table table = clew__table_begin(columns, sizeof columns / sizeof columns[0]);
     uint64_t total = critical_of(map);
@@ -72,6 +88,7 @@ static void edges_table(struct clew__writer *out, const struct clew__style *styl
         else
             clew__table_put(&table, NULL, "");
         put_path_share(&table, edge->path_share);
+        put_example(&table, map->traces > 1 ? (edge->errors ? &edge->slowest_failed : &edge->slowest) : NULL);
     }
     clew__table_end(&table, out, style);
     clew__rows_rest(out, style, map->edge_count, limit);

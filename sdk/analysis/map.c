@@ -230,6 +230,28 @@ static void count_errors(struct clew__map_edge *edge, const struct clew__call *c
         edge->client_only_errors = clew__saturated_sum(edge->client_only_errors, weight);
 }
 
+/* The slower one stays; of equals the one with the smaller id, so that the order of calls does not matter. */
+static void keep_example(clew_map_example *kept, const clew_map_example *found) {
+    if (!found->is_there)
+        return;
+    if (kept->is_there && (kept->duration > found->duration ||
+                           (kept->duration == found->duration &&
+                            memcmp(kept->trace_id, found->trace_id, sizeof kept->trace_id) <= 0)))
+        return;
+    *kept = *found;
+}
+
+static void keep_examples(struct clew__map_edge *edge, const struct clew__call *call) {
+    const struct clew__call_side *side = call->out.is_there ? &call->out : &call->in;
+    if (side->is_open || !side->trace_id)
+        return;
+    clew_map_example found = {.is_there = true, .duration = side->end - side->start};
+    memcpy(found.trace_id, side->trace_id, sizeof found.trace_id);
+    keep_example(&edge->slowest, &found);
+    if ((call->out.is_there && call->out.failed) || (call->in.is_there && call->in.failed))
+        keep_example(&edge->slowest_failed, &found);
+}
+
 static void name_broker(struct clew_service_map *map, struct clew__map_edge *edge, clew__text broker) {
     if (broker == 0 || broker >= CLEW__NAME_LIMIT || broker == edge->broker)
         return;
@@ -254,6 +276,7 @@ uint32_t clew__map_count_call(struct clew_service_map *map, const struct clew__c
     if (edge->client == map->other || edge->server == map->other)
         map->totals.overflowed = clew__saturated_sum(map->totals.overflowed, weight);
     count_errors(edge, call, weight);
+    keep_examples(edge, call);
     name_broker(map, edge, call->broker);
     if (out->is_there && out->is_measured && !out->is_open)
         measure(map, &edge->client_latency, out->end - out->start, out->weight);
@@ -353,6 +376,8 @@ static void merge_edge(struct clew_service_map *into, const struct clew__map_edg
     edge->skewed = clew__saturated_sum(edge->skewed, from->skewed);
     edge->gap_time = clew__wide_sum(edge->gap_time, from->gap_time);
     edge->path_traces += from->path_traces;
+    keep_example(&edge->slowest, &from->slowest);
+    keep_example(&edge->slowest_failed, &from->slowest_failed);
     if (from->broker)
         name_broker(into, edge, names[from->broker]);
     if (is_other && names[from->client] != into->other && names[from->server] != into->other)

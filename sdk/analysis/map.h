@@ -34,6 +34,7 @@ struct clew__map_edge {
     uint64_t path_traces;
     uint64_t stamp;
     struct clew__sketch client_latency, server_latency, gap, lag;
+    clew_map_example slowest, slowest_failed;
 };
 
 /* One side of a call, as far as there is a span of it. */
@@ -41,8 +42,9 @@ struct clew__call_side {
     uint64_t start, end;
     uint64_t weight;
     bool is_there, failed;
-    bool is_open;     /* its end is not known */
-    bool is_measured; /* its duration is to be added to the edge: the first of its calls */
+    bool is_open;            /* its end is not known */
+    bool is_measured;        /* its duration is to be added to the edge: the first of its calls */
+    const uint8_t *trace_id; /* NULL: its text is no number */
 };
 
 struct clew__call {
@@ -75,10 +77,11 @@ struct clew__open {
     uint8_t kind;      /* enum clew__open_kind */
     uint8_t type;      /* of the edge that it makes alone; CLEW_EDGE_TYPE_COUNT: none */
     bool failed, is_open;
-    bool is_near;    /* only links of its own trace may lead to it */
-    bool is_paired;  /* an OUT span that has a pair by parent: no edge alone, its latency is measured */
-    bool on_path;    /* of the critical path */
-    bool is_counted; /* …and for the edge that it makes alone, the trace already counts */
+    bool has_text_id; /* the trace's id is no number */
+    bool is_near;     /* only links of its own trace may lead to it */
+    bool is_paired;   /* an OUT span that has a pair by parent: no edge alone, its latency is measured */
+    bool on_path;     /* of the critical path */
+    bool is_counted;  /* …and for the edge that it makes alone, the trace already counts */
 };
 
 struct clew__open_rows {

@@ -138,7 +138,8 @@ static struct clew__call_side side_of(const struct clew__open *row, bool is_meas
                                     .is_there = true,
                                     .failed = row->failed,
                                     .is_open = row->is_open,
-                                    .is_measured = is_measured};
+                                    .is_measured = is_measured,
+                                    .trace_id = row->has_text_id ? NULL : row->trace_id};
 }
 
 static void count_pair(struct settling *settling, uint32_t in, uint32_t first_in, uint32_t out) {

@@ -32,7 +32,8 @@ static struct clew__call_side side_of(const struct clew__pairing *pairing, uint3
                                     .is_there = true,
                                     .failed = clew__record_has_failed(at->record),
                                     .is_open = (at->record->flags & CLEW__RECORD_OPEN) != 0,
-                                    .is_measured = is_measured};
+                                    .is_measured = is_measured,
+                                    .trace_id = pairing->trace->id_text ? NULL : pairing->trace->id};
 }
 
 static void count_side(struct clew__pairing *pairing, uint32_t node, bool is_edge) {
@@ -52,6 +53,7 @@ static struct clew__open *open_row(struct clew__pairing *pairing, enum clew__ope
         return NULL;
     const struct clew__node *at = &pairing->trace->nodes[node];
     memcpy(row->trace_id, pairing->trace->id, sizeof row->trace_id);
+    row->has_text_id = pairing->trace->id_text != 0;
     row->order = pairing->order;
     row->kind = (uint8_t)kind;
     row->node = node;

@@ -51,6 +51,8 @@ static clew_map_edge tell_edge(const struct clew_service_map *map, const struct 
         .server_latency = measured(&edge->server_latency),
         .gap = measured(&edge->gap),
         .lag = measured(&edge->lag),
+        .slowest = edge->slowest,
+        .slowest_failed = edge->slowest_failed,
         .seen_calls = edge->seen_calls,
     };
     out.path_share = all ? (double)out.path_traces / (double)all : 0;

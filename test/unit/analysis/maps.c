@@ -79,6 +79,14 @@ static void print_sketch(struct clew__writer *out, const char *name, const clew_
     clew_memory_release(bytes);
 }
 
+static void print_example(struct clew__writer *out, const char *name, const clew_map_example *example) {
+    if (!example->is_there)
+        return;
+    print(out, " %s %" PRIu64 " ", name, example->duration);
+    for (size_t i = 0; i < sizeof example->trace_id; i++)
+        print(out, "%02x", example->trace_id[i]);
+}
+
 static void print_edge(struct clew__writer *out, const clew_map_edge *edge) {
     print(out, "%.*s > %.*s %s via [%.*s]:", (int)edge->client.size, edge->client.data,
           (int)edge->server.size, edge->server.data, clew_edge_type_name(edge->type), (int)edge->broker.size,
@@ -93,6 +101,8 @@ static void print_edge(struct clew__writer *out, const clew_map_edge *edge) {
     print_sketch(out, "server", edge->server_latency);
     print_sketch(out, "gap", edge->gap);
     print_sketch(out, "lag", edge->lag);
+    print_example(out, "slowest", &edge->slowest);
+    print_example(out, "failed", &edge->slowest_failed);
     print(out, "\n");
 }
 

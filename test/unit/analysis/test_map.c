@@ -178,6 +178,59 @@ Test(map, a_span_that_has_not_ended_has_no_latency) {
 }
 
 /* th:4 keeps three of four: each stands for four thirds. */
+static bool is_example(const clew_map_example *example, uint8_t trace, uint64_t duration) {
+    return example->is_there && example->trace_id[15] == trace && example->duration == duration;
+}
+
+Test(map, an_edge_names_its_slowest_call_and_the_slowest_that_failed) {
+    static const char *const callee[] = {"peer.service", "till"};
+    const struct build_span spans[] = {
+        {.trace = "3",
+         .id = "1",
+         .start = 10,
+         .end = 90,
+         .kind = CLEW_CLIENT,
+         .service = "shop",
+         .attributes = {{callee[0], callee[1]}}},
+        {.trace = "2",
+         .id = "2",
+         .start = 10,
+         .end = 90,
+         .kind = CLEW_CLIENT,
+         .service = "shop",
+         .attributes = {{callee[0], callee[1]}}},
+        {.trace = "4",
+         .id = "3",
+         .start = 10,
+         .end = 40,
+         .kind = CLEW_CLIENT,
+         .service = "shop",
+         .attributes = {{callee[0], callee[1]}},
+         .status = CLEW_STATUS_ERROR},
+        {.trace = "5",
+         .id = "4",
+         .start = 10,
+         .end = 30,
+         .kind = CLEW_CLIENT,
+         .service = "shop",
+         .attributes = {{callee[0], callee[1]}},
+         .status = CLEW_STATUS_ERROR},
+        {.trace = "run-1",
+         .id = "5",
+         .start = 10,
+         .end = 500,
+         .kind = CLEW_CLIENT,
+         .service = "shop",
+         .attributes = {{callee[0], callee[1]}}},
+    };
+    clew_service_map *map = MAP(spans);
+    const clew_map_edge *edge = edge_of(map, "shop", "till", CLEW_EDGE_VIRTUAL_NODE);
+    cr_expect(is_example(&edge->slowest, 2, 80), "of equals the smallest id, of ids that are numbers");
+    cr_expect(is_example(&edge->slowest_failed, 4, 30));
+    clew_service_map_free(map);
+    CLEW_NO_LEAKS();
+}
+
 Test(map, rounds_only_what_it_tells) {
     clew_service_map *map = clew_service_map_new(NULL);
     for (int i = 0; i < 3; i++) {

@@ -71,6 +71,14 @@ typedef struct clew_map_node {
     uint64_t seen_calls;    /**< not weighted: what statistics may be built on */
 } clew_map_node;
 
+/** A call to look at: its trace, and how long the client's span took (the server's where there is no other).
+ */
+typedef struct clew_map_example {
+    bool is_there; /**< ended, and of a trace whose id is a number */
+    uint8_t trace_id[16];
+    uint64_t duration;
+} clew_map_example;
+
 /** Calls from one service to another. A side that was not measured has no sketch (NULL). One sample for each
  * client's span, one for each server's, whatever the number of calls between them. */
 typedef struct clew_map_edge {
@@ -89,7 +97,9 @@ typedef struct clew_map_edge {
     const clew_sketch *client_latency, *server_latency;
     const clew_sketch *gap; /**< rpc: client less server */
     const clew_sketch *lag; /**< messaging: from the producer's end to the consumer's start */
-    uint64_t seen_calls;    /**< not weighted: what statistics may be built on */
+    clew_map_example slowest, slowest_failed; /**< of all calls; of those that either side calls failed. Of
+                                                 equals the one with the smallest trace id */
+    uint64_t seen_calls;                      /**< not weighted: what statistics may be built on */
 } clew_map_edge;
 
 /** What became of the spans of one direction; not weighted. spans = paired + one_sided + unpaired. */
