@@ -1,7 +1,8 @@
 /* kill -9 of a program that sends with a spool, again and again, while its receiver comes and goes: every
  * span that a flush has called delivered or spooled must arrive in the end, and few may arrive twice.
  *
- *   spool_kill [CYCLES]     200, with a sanitizer 40; with CLEW_TEST_SCALE=large 2000
+ *   spool_kill [CYCLES]     200, with a sanitizer 40; with CLEW_TEST_SCALE=large 600: the receiver keeps 16
+ *                           million ids
  *
  * The sender is this program, started anew. It writes the ids of a batch to a ledger when the flush has
  * returned: a plain file, which outlives the kill. */
@@ -21,7 +22,7 @@
 #include <unistd.h>
 
 #define CYCLES (SANITIZED ? 40 : 200)
-#define CYCLES_LARGE 2000
+#define CYCLES_LARGE 600
 #define BATCH_MAX 50u
 #define KILL_MIN_MS 5
 #define KILL_SPAN_MS 295

@@ -4,6 +4,7 @@
 #include "proto/otlp.h"
 #include "test/peer/internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -13,7 +14,8 @@
 /* The specification's limit on requests (OTLP, Request size). */
 #define REQUEST_MAX ((size_t)64 << 20)
 /* An open-addressed set of ids, of which the kernel gives only the pages that are touched. */
-#define IDS_CAPACITY ((size_t)1 << 23)
+#define IDS_BITS 25
+#define IDS_CAPACITY ((size_t)1 << IDS_BITS)
 #define IDS_MAX (IDS_CAPACITY / 2)
 #define CHUNK ((size_t)256 << 10)
 
@@ -79,13 +81,21 @@ static bool ids_init(struct ids *ids) {
     return true;
 }
 
-/* Whether the id is new. */
+static size_t ids_place(uint64_t id) {
+    return (size_t)(id * UINT64_C(0x9e3779b97f4a7c15) >> (64 - IDS_BITS));
+}
+
+/* Whether the id is new. A set that is full would take new ids for old ones: no test goes on with that. */
 static bool ids_add(struct ids *ids, uint64_t id) {
-    size_t at = (size_t)(id * UINT64_C(0x9e3779b97f4a7c15) >> 41) & (IDS_CAPACITY - 1);
+    size_t at = ids_place(id);
     while (ids->slots[at] != 0 && ids->slots[at] != id)
         at = (at + 1) & (IDS_CAPACITY - 1);
-    if (ids->slots[at] == id || ids->count == IDS_MAX)
+    if (ids->slots[at] == id)
         return false;
+    if (ids->count == IDS_MAX) {
+        fprintf(stderr, "receiver: more than %zu ids\n", (size_t)IDS_MAX);
+        abort();
+    }
     ids->slots[at] = id;
     ids->count++;
     return true;
@@ -93,7 +103,7 @@ static bool ids_add(struct ids *ids, uint64_t id) {
 
 bool receiver_has(const struct receiver *receiver, uint64_t id) {
     const struct ids *ids = &receiver->bodies->acknowledged;
-    size_t at = (size_t)(id * UINT64_C(0x9e3779b97f4a7c15) >> 41) & (IDS_CAPACITY - 1);
+    size_t at = ids_place(id);
     if (!ids->slots)
         return false;
     while (ids->slots[at] != 0 && ids->slots[at] != id)
